@@ -1,0 +1,1 @@
+//! The contracts: Solidity sources, committed artifacts and typed bindings.

@@ -1,0 +1,1 @@
+//! The chain specification: presets, allocations and predeployed contracts.

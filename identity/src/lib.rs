@@ -1,0 +1,1 @@
+//! Keys, DIDs, verifiable credentials and their verification.

@@ -1,0 +1,1 @@
+//! The recognition service: a bounded pool of workers over the models.

@@ -1,0 +1,1 @@
+//! Executes transactions and blocks with revm and computes state roots.

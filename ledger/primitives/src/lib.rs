@@ -1,0 +1,1 @@
+//! Blocks, transactions and receipts as every layer sees them.

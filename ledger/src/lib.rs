@@ -1,0 +1,1 @@
+//! The ledger: pool, block production, chain state and queries.

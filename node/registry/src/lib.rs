@@ -1,0 +1,1 @@
+//! The use cases: recognise, certify, verify, trace, trade.

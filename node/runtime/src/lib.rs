@@ -1,0 +1,1 @@
+//! Builds a whole node from a store, a clock and entropy.

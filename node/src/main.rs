@@ -1,0 +1,2 @@
+//! The node of a network that recognises, certifies and trades plants.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Tests across crates, and the rules of the house as a test.
