@@ -1,0 +1,5 @@
+//! The transaction pool.
+
+mod rejection;
+
+pub use rejection::Rejection;
