@@ -1,0 +1,69 @@
+import { type EventType, eventTypes, type NodeEvent } from "./types.ts";
+
+/** `missed` says that events may have been lost: whoever shows something should load it afresh. */
+type Listener = (event: NodeEvent | "missed") => void;
+export type Connection = "connecting" | "live" | "broken";
+
+const listeners = new Set<Listener>();
+const watchers = new Set<(connection: Connection) => void>();
+let source: EventSource | undefined;
+let connection: Connection = "connecting";
+let wasLive = false;
+
+/** Follows the node's events until `signal` is aborted. */
+export function onEvent(listener: Listener, signal: AbortSignal): void {
+  listeners.add(listener);
+  signal.addEventListener("abort", () => listeners.delete(listener));
+}
+
+/** Follows the state of the connection, beginning with the present one. */
+export function onConnection(watcher: (connection: Connection) => void): void {
+  watchers.add(watcher);
+  watcher(connection);
+}
+
+/**
+ * Opens the stream. A browser allows six connections to one host over HTTP/1.1, so a hidden tab
+ * gives its own up: otherwise the seventh tab would hang.
+ */
+export function connect(): void {
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  if (!document.hidden) open();
+}
+
+function open(): void {
+  if (source !== undefined) return;
+  source = new EventSource("/v1/events");
+  source.addEventListener("open", () => {
+    report("live");
+    // The browser resumes a broken stream by `Last-Event-ID`, but a new stream begins at the present.
+    if (wasLive) emit("missed");
+    wasLive = true;
+  });
+  source.addEventListener("error", () => report(source?.readyState === EventSource.CLOSED ? "broken" : "connecting"));
+  for (const type of eventTypes) source.addEventListener(type, (message) => receive(type, message));
+}
+
+function close(): void {
+  source?.close();
+  source = undefined;
+  report("connecting");
+}
+
+function receive(type: EventType, message: MessageEvent<string>): void {
+  try {
+    emit({ ...(JSON.parse(message.data) as NodeEvent), type });
+  } catch {
+    // An event that cannot be read may have been the one that mattered.
+    emit("missed");
+  }
+}
+
+function emit(event: NodeEvent | "missed"): void {
+  for (const listener of listeners) listener(event);
+}
+
+function report(state: Connection): void {
+  connection = state;
+  for (const watcher of watchers) watcher(state);
+}

@@ -1,0 +1,70 @@
+import type { Recognition, Species } from "../api/types.ts";
+import { h } from "../dom.ts";
+import { percent } from "../text.ts";
+
+/** What the model saw, and a way to ask which species the issuer settled on. */
+export interface RecognitionChoice {
+  readonly view: HTMLElement;
+  /** The species that the issuer named against or without the model; nothing while they agree. */
+  readonly species: () => string | undefined;
+}
+
+/** The most likely species as a choice, with room for another name. */
+export function recognitionView(recognition: Recognition): RecognitionChoice {
+  const { species, unknown } = recognition;
+  const other = h("input", {
+    class: "other-species",
+    name: "other",
+    placeholder: "Genus species",
+    maxlength: 200,
+    autocomplete: "off",
+    spellcheck: "false",
+    "aria-label": "Scientific name",
+  });
+  const otherRadio = h("input", { type: "radio", name: "species", value: "", checked: unknown });
+  other.addEventListener("input", () => {
+    otherRadio.checked = true;
+  });
+  const choices = species.map((candidate, rank) => choice(candidate, !unknown && rank === 0));
+  const list = h(
+    "fieldset",
+    { class: "species" },
+    h("legend", {}, unknown ? "Not a plant this model knows" : "This looks like"),
+    unknown &&
+      h(
+        "p",
+        { class: "explanation" },
+        "The photo fits none of its species well. Write the scientific name, or try another photo: one leaf, plain background, good light.",
+      ),
+    choices,
+    h(
+      "label",
+      { class: "choice choice-other" },
+      otherRadio,
+      h("span", { class: "choice-name" }, "Another species"),
+      other,
+    ),
+  );
+  const view = h("div", {}, list, h("p", { class: "notice" }, recognition.notice));
+  const chosen = () => {
+    const value = list.querySelector<HTMLInputElement>("input[type=radio]:checked")?.value ?? "";
+    const named = value === "" ? other.value.trim() : value;
+    const agreed = !unknown && named === species[0]?.scientificName;
+    return agreed || named === "" ? undefined : named;
+  };
+  return { view, species: chosen };
+}
+
+function choice(candidate: Species, checked: boolean): HTMLElement {
+  const bar = h("span", { class: "bar", "aria-hidden": "true" });
+  // The content security policy forbids style attributes, not the style object.
+  bar.style.setProperty("--share", String(candidate.confidence));
+  return h(
+    "label",
+    { class: "choice" },
+    h("input", { type: "radio", name: "species", value: candidate.scientificName, checked }),
+    h("span", { class: "choice-name" }, h("i", {}, candidate.scientificName)),
+    h("span", { class: "choice-share" }, percent(candidate.confidence)),
+    bar,
+  );
+}

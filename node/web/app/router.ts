@@ -1,0 +1,102 @@
+import { fill, h } from "./dom.ts";
+import { problemView } from "./parts/problem.ts";
+
+/** A page that is ready to be shown. */
+export interface Page {
+  readonly title: string;
+  readonly view: Node;
+}
+
+/** What a page is given to live with. */
+export interface Visit {
+  /** The captured parts of the path. */
+  readonly params: readonly string[];
+  /** Aborted when the reader leaves. */
+  readonly signal: AbortSignal;
+  /** Goes to another page. */
+  readonly go: (path: string) => void;
+}
+
+/** Opens a page. */
+export type Open = (visit: Visit) => Promise<Page> | Page;
+
+/** A path and the page that it opens. */
+export interface Route {
+  readonly path: RegExp;
+  readonly open: Open;
+}
+
+/** Shows `routes` in `main`, follows links within the page and the browser's back and forward. */
+export class Router {
+  private leaving = new AbortController();
+
+  constructor(
+    private readonly main: HTMLElement,
+    private readonly routes: readonly Route[],
+    private readonly onShow: (path: string) => void,
+  ) {
+    document.addEventListener("click", (event) => this.follow(event));
+    addEventListener("popstate", () => void this.show());
+  }
+
+  /** Goes to a path of this page. */
+  go(path: string): void {
+    history.pushState(null, "", path);
+    void this.show();
+  }
+
+  /** Shows the page of the present address. */
+  async show(): Promise<void> {
+    this.leaving.abort();
+    const leaving = new AbortController();
+    this.leaving = leaving;
+    const first = this.main.childElementCount === 0;
+    this.main.setAttribute("aria-busy", "true");
+    const page = await this.load(leaving.signal);
+    if (leaving.signal.aborted) return;
+    fill(this.main, page.view);
+    this.main.removeAttribute("aria-busy");
+    document.title = page.title === "" ? "phytomer" : `${page.title} · phytomer`;
+    this.onShow(location.pathname);
+    if (first) return;
+    // A screen reader hears of the new page by its heading; a keyboard goes on from there.
+    scrollTo(0, 0);
+    const heading = this.main.querySelector("h1");
+    heading?.setAttribute("tabindex", "-1");
+    heading?.focus({ preventScroll: true });
+  }
+
+  private async load(signal: AbortSignal): Promise<Page> {
+    for (const route of this.routes) {
+      const match = route.path.exec(location.pathname);
+      if (match === null) continue;
+      try {
+        return await route.open({ params: match.slice(1), signal, go: (path) => this.go(path) });
+      } catch (error) {
+        return { title: "Error", view: problemView(error, "h1") };
+      }
+    }
+    return { title: "Not found", view: notFound() };
+  }
+
+  private follow(event: MouseEvent): void {
+    const modified = event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || event.button !== 0;
+    const link = event.target instanceof Element ? event.target.closest("a") : null;
+    const address = link?.getAttribute("href") ?? link?.getAttribute("xlink:href");
+    if (modified || event.defaultPrevented || link === null || address === null || address === undefined) return;
+    const leavesPage = link.hasAttribute("download") || link.hasAttribute("target") || !address.startsWith("/");
+    if (leavesPage || !this.routes.some((route) => route.path.test(address))) return;
+    event.preventDefault();
+    this.go(address);
+  }
+}
+
+function notFound(): Node {
+  return h(
+    "section",
+    { class: "empty" },
+    h("h1", {}, "Nothing grows here"),
+    h("p", {}, "There is no page at this address."),
+    h("p", {}, h("a", { href: "/", class: "button" }, "Go to the beginning")),
+  );
+}

@@ -1,0 +1,43 @@
+/** What one check found. The words are the node's own (`POST /v1/verifications`). */
+export type Outcome = "passed" | "failed" | "not-checked";
+
+/**
+ * Whom the reader has to believe for a check to mean something: `mathematics` is computed here from
+ * the document alone; `issuer` is a statement that the issuer signed; `node` is what the node that
+ * served this page says about the ledger.
+ */
+export type Trust = "mathematics" | "issuer" | "node";
+
+/** One question asked of a credential, and its answer in words. */
+export interface Check {
+  readonly name: string;
+  readonly title: string;
+  readonly trust: Trust;
+  readonly outcome: Outcome;
+  readonly detail: string;
+}
+
+/** The sum of all checks: one failure makes a credential invalid, one gap leaves it unproven. */
+export type Verdict = "valid" | "invalid" | "unproven";
+
+/** Sums up `checks`. No checks at all prove nothing. */
+export function verdictOf(checks: readonly Check[]): Verdict {
+  if (checks.some((check) => check.outcome === "failed")) return "invalid";
+  if (checks.length === 0 || checks.some((check) => check.outcome === "not-checked")) return "unproven";
+  return "valid";
+}
+
+/** What a check is called and whom it trusts; the outcome is added when it has been made. */
+export interface Question {
+  readonly name: string;
+  readonly title: string;
+  readonly trust: Trust;
+}
+
+export const passed = (question: Question, detail: string): Check => ({ ...question, outcome: "passed", detail });
+export const failed = (question: Question, detail: string): Check => ({ ...question, outcome: "failed", detail });
+export const notChecked = (question: Question, detail: string): Check => ({
+  ...question,
+  outcome: "not-checked",
+  detail,
+});
