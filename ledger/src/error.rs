@@ -4,112 +4,120 @@ use std::time::Duration;
 
 use alloy::{
     eips::BlockId,
-    primitives::{Address, B256, Bytes, ChainId, TxHash},
+    primitives::{B256, TxHash},
 };
+use phytomer_evm::CallError;
+use phytomer_primitives::{BlockNumber, codec::DecodeError};
 use phytomer_store::Error as StoreError;
 
-use crate::pool::Rejection;
+use crate::{chain::ReadError, pool::Rejection};
 
 /// Why the ledger could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The store could not be read or written.
-    #[error("the chain data cannot be opened: {0}")]
-    Store(#[from] StoreError),
-    /// The data folder belongs to another chain.
+    /// The chain data could not be read or written.
+    #[error(transparent)]
+    Chain(#[from] ReadError),
+    /// The data folder holds another chain.
     #[error(
-        "the data folder holds the chain with genesis {stored} (chain id {stored_chain_id}), but the \
-         chain specification gives {wanted} (chain id {wanted_chain_id}): {differs}; use the \
+        "the data folder holds another chain than the specification: {differences}; use the \
          specification that the folder was made with, or an empty folder"
     )]
-    OtherGenesis {
-        /// Genesis hash in the data folder.
-        stored: B256,
-        /// Chain id in the data folder.
-        stored_chain_id: ChainId,
-        /// Genesis hash of the specification.
-        wanted: B256,
-        /// Chain id of the specification.
-        wanted_chain_id: ChainId,
-        /// What differs, in words.
-        differs: String,
+    OtherSpec {
+        /// Where they differ and how.
+        differences: String,
     },
-    /// Something that every commit writes is missing or does not decode.
-    #[error("the chain data is damaged: {what}; restore the data folder from a copy")]
-    Damaged {
-        /// What is missing or wrong.
-        what: String,
+    /// The data folder was written by another version of the program.
+    #[error(
+        "the chain data has format {stored}, this version reads {wanted}; use the version of \
+         phytomer that wrote it, or an empty folder"
+    )]
+    OtherFormat {
+        /// The format in the data folder; 0 if there is none.
+        stored: u32,
+        /// The format of this version.
+        wanted: u32,
     },
     /// The genesis block could not be executed.
-    #[error("the genesis block cannot be built: {0}")]
-    Genesis(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the genesis block cannot be made: {0}")]
+    Genesis(#[source] Box<phytomer_evm::Error>),
+    /// The metrics could not be registered.
+    #[error(transparent)]
+    Metrics(#[from] phytomer_telemetry::Error),
 }
 
 /// Why a transaction was not accepted or not mined in time.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubmitError {
     /// The bytes are not a transaction.
-    #[error("{0}")]
-    Decode(String),
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
     /// The pool refused it.
     #[error(transparent)]
     Rejected(#[from] Rejection),
     /// The ledger is read-only, because the disk is full.
-    #[error("refused: the disk is full and the ledger is read-only; free some space and retry")]
+    #[error("refused: the disk is full and the ledger is read-only; free some space and send again")]
     DiskFull,
-    /// The ledger is read-only, because its store failed.
-    #[error("refused: the ledger is read-only, its store failed: {reason}; see the node's log")]
-    StoreFailed {
-        /// What the store said.
+    /// The ledger is read-only, because it failed to make a block, or the chain cannot be read.
+    #[error("refused: the ledger is read-only, because {reason}; see the log of the node")]
+    Failed {
+        /// What happened.
         reason: String,
     },
-    /// The transaction was accepted, but not mined in time.
-    #[error("the transaction {hash} was added to the pool but not mined within {} ms; ask for its receipt later", .waited.as_millis())]
+    /// The transaction was accepted, but not mined in time. It may still be.
+    #[error(
+        "the transaction {hash} was added to the pool but not mined within {} ms; ask for its \
+         receipt later", .waited.as_millis()
+    )]
     TimedOut {
         /// The transaction.
         hash: TxHash,
         /// How long the caller waited.
         waited: Duration,
     },
-    /// The transaction was accepted, then left the pool without being mined: it was replaced,
-    /// expired, or evicted.
-    #[error("the transaction {hash} was dropped from the pool")]
+    /// The transaction is neither mined nor in the pool: it was never there, or it was replaced,
+    /// expired, or made room for another.
+    #[error("the transaction {hash} is not in the pool and was not mined; send it again")]
     Dropped {
         /// The transaction.
         hash: TxHash,
     },
-    /// The ledger is stopping.
-    #[error("the ledger is stopping")]
+    /// The ledger has stopped.
+    #[error("refused: the node is stopping")]
     Closed,
+}
+
+impl SubmitError {
+    /// A failure to look whether a transaction was mined.
+    pub(crate) fn from_query(error: QueryError) -> Self {
+        match error {
+            QueryError::Closed => Self::Closed,
+            other => Self::Failed { reason: other.to_string() },
+        }
+    }
 }
 
 /// Why a question could not be answered.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueryError {
-    /// The store could not be read.
-    #[error("the chain data cannot be read: {0}")]
-    Store(#[from] StoreError),
-    /// Stored bytes do not decode.
-    #[error("the chain data is damaged: {what}")]
-    Damaged {
-        /// What is missing or wrong.
-        what: String,
-    },
+    /// The chain data could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The block that the question names is not here.
     #[error("header not found: {0}")]
     UnknownBlock(BlockId),
-    /// The block is here, its state is not kept.
+    /// The block is here, the state after it is not kept.
     #[error("historical state {root} is not available")]
     StateUnavailable {
         /// Number of the block.
-        number: u64,
+        number: BlockNumber,
         /// State root of the block.
         root: B256,
     },
-    /// The first block is after the last one.
+    /// A range whose first block is after its last.
     #[error("invalid block range params")]
     InvalidRange,
     /// A log query spans too many blocks.
@@ -128,39 +136,37 @@ pub enum QueryError {
     },
     /// The percentiles of a fee history do not rise from 0 to 100.
     #[error("invalid reward percentile: {0}")]
-    InvalidPercentiles(f64),
-    /// The call reverted.
-    #[error("execution reverted{}", .reason.as_ref().map(|text| format!(": {text}")).unwrap_or_default())]
-    Reverted {
-        /// The `Error(string)` text, if there is one.
-        reason: Option<String>,
-        /// The whole output.
-        output: Bytes,
+    InvalidPercentile(f64),
+    /// A fee history asks for too many percentiles.
+    #[error("{count} reward percentiles asked for, at most {max} are allowed")]
+    TooManyPercentiles {
+        /// Percentiles asked for.
+        count: usize,
+        /// Percentiles allowed.
+        max: usize,
     },
-    /// The call stopped abnormally, for instance out of gas.
-    #[error("{reason}")]
-    Halted {
-        /// Why, in geth's words.
-        reason: String,
-        /// Gas that was used.
-        gas_used: u64,
-    },
-    /// The call is not valid as a transaction would not be, for instance for lack of funds.
-    #[error("{0}")]
-    InvalidCall(String),
-    /// The sender of a call cannot pay for it.
-    #[error("insufficient funds for gas * price + value: address {address}")]
-    InsufficientFunds {
-        /// The sender.
-        address: Address,
-    },
+    /// A simulated call has no output; a revert carries its data.
+    #[error(transparent)]
+    Call(#[from] CallError),
     /// The call took too long.
     #[error("execution aborted (timeout = {} ms)", .limit.as_millis())]
     TimedOut {
         /// The time allowed.
         limit: Duration,
     },
-    /// The ledger is stopping.
-    #[error("the ledger is stopping")]
+    /// The program is at fault.
+    #[error("internal error: {what}")]
+    Internal {
+        /// What happened.
+        what: String,
+    },
+    /// The ledger has stopped.
+    #[error("the node is stopping")]
     Closed,
+}
+
+impl From<StoreError> for QueryError {
+    fn from(error: StoreError) -> Self {
+        Self::Read(error.into())
+    }
 }
