@@ -1,0 +1,40 @@
+//! The two traits of a store.
+
+use bytes::Bytes;
+
+use crate::{Batch, Error, KeyRange, Order, Table};
+
+/// A key and its value.
+pub type Entry = (Bytes, Bytes);
+
+/// The entries that a scan visits. It reads as it goes: take only as many as are needed.
+pub type Scan<'a> = Box<dyn Iterator<Item = Result<Entry, Error>> + 'a>;
+
+/// A consistent view of a store.
+///
+/// It sees every batch that was written before it was made and nothing of later ones. A view that
+/// is kept keeps old data on disk: drop it soon.
+pub trait Reader: Send + Sync {
+    /// The value of `key`, if the table has it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Corrupt`] when the table cannot be read.
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error>;
+
+    /// The entries whose keys lie in `range`, in order. After an error the scan ends.
+    fn scan(&self, table: Table, range: KeyRange, order: Order) -> Scan<'_>;
+}
+
+/// Ordered tables with consistent reads and atomic, durable writes.
+pub trait Store: Send + Sync + 'static {
+    /// A view of the store as it is now.
+    fn snapshot(&self) -> Box<dyn Reader + '_>;
+
+    /// Applies `batch`, all of it or nothing, and returns once it would survive a loss of power.
+    ///
+    /// # Errors
+    /// [`Error::Full`] when too little space is left, [`Error::ReadOnly`] when the store was
+    /// opened for reading, [`Error::TooLarge`] for a batch over the limit, else [`Error::Io`] or
+    /// [`Error::Corrupt`]. Nothing was written then.
+    fn write(&self, batch: Batch) -> Result<(), Error>;
+}
