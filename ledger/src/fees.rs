@@ -106,7 +106,7 @@ pub(crate) fn rewards(block: &CommittedBlock, percentiles: &[f64]) -> Vec<u128> 
         })
         .collect();
     tips.sort_unstable();
-    let mut tips = tips.into_iter().peekable();
+    let mut tips = tips.into_iter();
     let Some(mut current) = tips.next() else { return vec![0; percentiles.len()] };
     let mut gas = current.1;
     percentiles

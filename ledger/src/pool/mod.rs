@@ -14,8 +14,8 @@
 
 mod account;
 mod best;
-mod core;
 mod intrinsic;
+mod machine;
 mod rejection;
 mod transaction;
 mod validate;
@@ -24,8 +24,8 @@ mod validate;
 mod tests;
 
 pub use best::Best;
-pub use core::{Inserted, Pool, SenderState, Updated};
 pub use intrinsic::{IntrinsicGas, intrinsic_gas};
+pub use machine::{Inserted, Pool, SenderState, Updated};
 pub use rejection::Rejection;
 pub use transaction::PooledTransaction;
 pub use validate::{Rules, check};
