@@ -73,7 +73,7 @@ export class Router {
       try {
         return await route.open({ params: match.slice(1), signal, go: (path) => this.go(path) });
       } catch (error) {
-        return { title: "Error", view: problemView(error, "h1") };
+        return { title: "Error", view: h("div", { class: "failure" }, problemView(error, "h1"), wayBack()) };
       }
     }
     return { title: "Not found", view: notFound() };
@@ -97,6 +97,10 @@ function notFound(): Node {
     { class: "empty" },
     h("h1", {}, "Nothing grows here"),
     h("p", {}, "There is no page at this address."),
-    h("p", {}, h("a", { href: "/", class: "button" }, "Go to the beginning")),
+    wayBack(),
   );
+}
+
+function wayBack(): HTMLElement {
+  return h("p", {}, h("a", { href: "/", class: "button" }, "Back to the certificates"));
 }

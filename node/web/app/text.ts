@@ -1,6 +1,7 @@
 import type { Certificate, Status } from "./api/types.ts";
 
 const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
 
 /** Units of UN/CEFACT Recommendation 20 that plants are counted and weighed in. */
@@ -55,6 +56,12 @@ export function percent(share: number): string {
   return `${Math.round(share * 100)} %`;
 }
 
+/** A time of day to the second, for lists whose rows lie close together. */
+export function timeOfDay(value: string): string {
+  const parsed = new Date(value);
+  return Number.isNaN(parsed.getTime()) ? value : clock.format(parsed);
+}
+
 export function moment(value: string): string {
   const date = new Date(value);
   return Number.isNaN(date.getTime()) ? value : dateTime.format(date);
@@ -65,10 +72,10 @@ export function date(value: string): string {
   return Number.isNaN(parsed.getTime()) ? value : day.format(parsed);
 }
 
-/** `XYLEFA (Xylella fastidiosa)` where the organism is known. */
+/** `XYLEFA (EPPO code of Xylella fastidiosa)` where the organism is known. */
 export function reason(code: string): string {
   const organism = organisms[code];
-  return organism === undefined ? code : `${code} (${organism})`;
+  return organism === undefined ? code : `${code} (EPPO code of ${organism})`;
 }
 
 /** What to call a certificate whose credential this node does not hold. */
@@ -79,6 +86,15 @@ export function species(certificate: Certificate): string {
 /** An address or hash short enough to read aloud; the whole stands in its title. */
 export function short(value: string): string {
   return value.length <= 16 ? value : `${value.slice(0, 8)}…${value.slice(-4)}`;
+}
+
+/** The name of a country in the reader's language. */
+export function country(code: string): string {
+  try {
+    return new Intl.DisplayNames(undefined, { type: "region" }).of(code) ?? code;
+  } catch {
+    return code;
+  }
 }
 
 /** The countries of this browser's language, by name: two-letter codes that it can name. */

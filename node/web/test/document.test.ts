@@ -2,13 +2,13 @@ import { readFileSync } from "node:fs";
 import { base58 } from "@scure/base";
 import { describe, expect, test } from "vitest";
 import { verdictOf } from "../app/verify/check.ts";
-import { credentialCharactersMax, credentialFrom, NotACredential, readCredential } from "../app/verify/credential.ts";
+import { certificateCharactersMax, NotACredential, readCredential } from "../app/verify/credential.ts";
 import { publicKeyOf } from "../app/verify/did-key.ts";
 import { checkDocument } from "../app/verify/document.ts";
 import { verifyEddsaJcs } from "../app/verify/eddsa-jcs.ts";
 import type { Json, JsonObject } from "../app/verify/json.ts";
-import { without } from "../app/verify/json.ts";
-import { credentialBody, forger, grower, now, signed } from "./sign.ts";
+import { ambiguity, without } from "../app/verify/json.ts";
+import { credentialBody, forger, grower, now, read, signed } from "./sign.ts";
 
 /** Example 41 of W3C Data Integrity EdDSA Cryptosuites v1.0, from its published test vectors. */
 const vectorText = readFileSync(new URL("vectors/w3c-eddsa-jcs-2022.json", import.meta.url), "utf8");
@@ -17,7 +17,7 @@ const vectorProof = vector.proof as JsonObject;
 
 /** The outcome of every check, by name. */
 function outcomes(document: JsonObject, at = now): Record<string, string> {
-  return Object.fromEntries(checkDocument(credentialFrom(document), at).map((check) => [check.name, check.outcome]));
+  return Object.fromEntries(checkDocument(read(document), at).map((check) => [check.name, check.outcome]));
 }
 
 /** Expects exactly the named checks to fail, and no other. */
@@ -35,12 +35,12 @@ describe("the vector that the W3C publishes", () => {
     expect(readCredential(vectorText).hash).toBe("0x59b7cb6251b8991add1ce0bc83107e3db9dbbab5bd2c28f687db1a03abc92f19");
   });
 
-  test("its issuer is an address of the web, whose keys cannot be looked up here", () => {
+  test("it is no plant certificate, and its key is not in its issuer's name", () => {
     expect(outcomes(vector)).toEqual({
-      form: "passed",
+      form: "failed",
       signature: "passed",
-      controller: "not-checked",
-      purpose: "passed",
+      controller: "failed",
+      "proof-purpose": "passed",
       dates: "passed",
     });
   });
@@ -64,7 +64,7 @@ describe("the vector that the W3C publishes", () => {
 
 describe("a credential of a grower", () => {
   test("passes every check", () => {
-    const checks = checkDocument(credentialFrom(signed(credentialBody(), grower)), now);
+    const checks = checkDocument(read(signed(credentialBody(), grower)), now);
     expect(verdictOf(checks)).toBe("valid");
   });
 
@@ -89,12 +89,12 @@ describe("a credential of a grower", () => {
   test.each(["authentication", "keyAgreement", "capabilityInvocation", undefined])(
     "fails with the purpose %s",
     (purpose) => {
-      expectFailed(signed(credentialBody(), grower, { proofPurpose: purpose }), "purpose");
+      expectFailed(signed(credentialBody(), grower, { proofPurpose: purpose }), "proof-purpose");
     },
   );
 
   test.each(["domain", "challenge"])("fails when it was signed for one recipient by “%s”", (name) => {
-    expectFailed(signed(credentialBody(), grower, { [name]: "example" }), "purpose");
+    expectFailed(signed(credentialBody(), grower, { [name]: "example" }), "proof-purpose");
   });
 
   test.each([
@@ -103,21 +103,21 @@ describe("a credential of a grower", () => {
     ["its proof has expired", {}, { expires: "2020-01-01T00:00:00Z" }],
     ["its proof was made in the future", {}, { created: "2030-01-01T00:00:00Z" }],
     ["a date has no time zone", { validUntil: "2027-05-01T00:00:00" }, {}],
-    ["a date is a number", { validUntil: 4102444800 }, {}],
+    ["a date is a list", { validUntil: ["2027-05-01T00:00:00Z"] }, {}],
     ["a date does not exist", { validUntil: "2027-13-01T00:00:00Z" }, {}],
   ] as [string, Record<string, Json>, Record<string, Json>][])("fails when %s", (_, members, options) => {
     expectFailed(signed(credentialBody(members), grower, options), "dates");
   });
 
-  test("allows for clocks that differ by minutes, not by hours", () => {
-    const document = signed(credentialBody({ validFrom: "2026-06-01T12:04:59Z" }), grower);
+  test("allows for clocks that differ by a minute", () => {
+    const document = signed(credentialBody({ validFrom: "2026-06-01T12:00:59Z" }), grower);
     expect(outcomes(document).dates).toBe("passed");
   });
 
   test("fails when a word was changed after signing", () => {
     const document = signed(credentialBody(), grower);
-    const subject = document.credentialSubject as JsonObject;
-    expectFailed({ ...document, credentialSubject: { ...subject, quantity: "5000" } }, "signature");
+    const text = JSON.stringify(document).replace('"500"', '"5000"');
+    expectFailed(JSON.parse(text) as JsonObject, "signature");
   });
 
   test("fails when a context was appended, which the suite alone would allow", () => {
@@ -126,12 +126,21 @@ describe("a credential of a grower", () => {
     expectFailed({ ...document, "@context": context }, "form");
   });
 
-  test("fails when its first context is not that of credentials", () => {
-    expectFailed(signed(credentialBody({ "@context": ["https://example.org"] }), grower), "form");
+  test.each([
+    { "@context": ["https://www.w3.org/ns/credentials/v2"] },
+    { "@context": ["urn:phytomer:context:plant:v1", "https://www.w3.org/ns/credentials/v2"] },
+    { "@context": "https://www.w3.org/ns/credentials/v2" },
+    { type: ["VerifiableCredential"] },
+    { type: ["VerifiableCredential", "DigitalProductPassport", "PlantCertificate", "Permit"] },
+    { credentialSubject: {} },
+    { credentialSubject: { plant: { scientificName: "Mangifera indica", quantity: { value: "0", unit: "H87" } } } },
+    { credentialSubject: { plant: { scientificName: "Mangifera indica", quantity: { value: "1e3", unit: "H87" } } } },
+  ] as Record<string, Json>[])("fails when it has not the form of a plant certificate: %j", (members) => {
+    expectFailed(signed(credentialBody(members), grower), "form");
   });
 
   test("fails without a proof", () => {
-    expectFailed(credentialBody(), "signature", "controller", "purpose");
+    expectFailed(credentialBody(), "signature", "controller", "proof-purpose");
   });
 
   test("fails when one proof of two does", () => {
@@ -145,7 +154,12 @@ describe("a credential of a grower", () => {
   test("stays unproven under a cryptosuite that this page does not know", () => {
     const document = signed(credentialBody(), grower, { cryptosuite: "mldsa44-jcs-2024" });
     expect(outcomes(document).signature).toBe("not-checked");
-    expect(verdictOf(checkDocument(credentialFrom(document), now))).toBe("unproven");
+    expect(verdictOf(checkDocument(read(document), now))).toBe("unproven");
+  });
+
+  test("stays unproven when a proof builds on another, which this page cannot follow", () => {
+    const document = signed(credentialBody(), grower, { previousProof: "urn:uuid:1" });
+    expect(outcomes(document).signature).toBe("not-checked");
   });
 
   test("is not fooled by a key of small order, under which any signature of one kind holds", () => {
@@ -173,25 +187,39 @@ describe("what is no credential", () => {
     ["a proof that is text", '{"type":"VerifiableCredential","issuer":"x","proof":"signed"}'],
     ["a proof that is nothing", '{"type":"VerifiableCredential","issuer":"x","proof":[null]}'],
     ["many proofs", JSON.stringify({ type: "VerifiableCredential", issuer: "x", proof: Array(9).fill({}) })],
-    ["too much text", " ".repeat(credentialCharactersMax + 1)],
+    ["too much text", " ".repeat(certificateCharactersMax + 1)],
   ])("%s is refused in words", (_, text) => {
     expect(() => readCredential(text)).toThrow(NotACredential);
   });
 
-  test("nesting deeper than any stack is read without harm", () => {
-    const deep = `${'{"a":'.repeat(50_000)}1${"}".repeat(50_000)}`;
-    const text = `{"type":"VerifiableCredential","issuer":"${grower.did}","deep":${deep}}`;
-    const checks = checkDocument(readCredential(text), now);
-    expect(verdictOf(checks)).toBe("invalid");
+  test.each([
+    ["a name stands twice", '{"a":"1","b":{"a":"1"},"a":"2"}'],
+    ["a name stands twice, once escaped", '{"a":"1","\\u0061":"2"}'],
+    ["a name stands twice, far from its colon", `{"a":"1","a"${" ".repeat(1000)}:"2"}`],
+    ["there is a number", '{"a":"1","b":[-1.5e3]}'],
+    ["nesting is deep", `${'{"a":'.repeat(17)}"1"${"}".repeat(17)}`],
+    ["nesting is deeper than any stack", `${"[".repeat(20_000)}${"]".repeat(20_000)}`],
+  ])("%s is refused, because programs read it differently", (_, members) => {
+    const text = `{"type":"VerifiableCredential","issuer":"${grower.did}","more":${members}}`;
+    expect(() => readCredential(text)).toThrow(NotACredential);
+  });
+
+  test("what only looks like a name, a number or nesting inside a text is text", () => {
+    const name = `{"a":1,"a":[2]} \\" ${"[".repeat(40)} \\`;
+    expectFailed(signed(credentialBody({ description: name, name: "a" }), grower));
+  });
+
+  test("a very long text is read in one go", () => {
+    expect(ambiguity(`{"a":"${"x".repeat(2_000_000)}"}`)).toBeUndefined();
   });
 
   test.each([
-    { proofValue: 1 },
+    { proofValue: null },
     { proofValue: "z0OIl" },
     { proofValue: `z${"1".repeat(99)}` },
     { verificationMethod: "did:key" },
     { verificationMethod: [] },
-    { "@context": { a: 1 } },
+    { "@context": { a: "b" } },
   ] as JsonObject[])("a proof with %j fails and never throws", (strange) => {
     const document = signed(credentialBody(), grower);
     const proof = { ...(document.proof as JsonObject), ...strange };
@@ -201,7 +229,7 @@ describe("what is no credential", () => {
   test("a member named like one of JavaScript's own is only a member", () => {
     const text = JSON.stringify(signed(credentialBody(), grower)).replace(
       '"id":"urn',
-      '"__proto__":{"proof":1},"id":"urn',
+      '"__proto__":{"proof":"none"},"id":"urn',
     );
     expect(checkDocument(readCredential(text), now).find((check) => check.name === "signature")?.outcome).toBe(
       "failed",

@@ -2,17 +2,27 @@ import { describe, expect, test } from "vitest";
 import { asAddress, asAscii, decodeWords, encodeCall, type Hex, keccak, selector } from "../app/api/abi.ts";
 import { decodeLog } from "../app/api/logs.ts";
 import { verdictOf } from "../app/verify/check.ts";
-import { credentialFrom } from "../app/verify/credential.ts";
 import { judgeLedger, type LedgerFacts } from "../app/verify/ledger.ts";
-import { credentialBody, forger, grower, signed } from "./sign.ts";
+import { credentialBody, forger, grower, read, signed } from "./sign.ts";
 
 const address: Hex = "0x70997970c51812dc3a010c7d01b50e0d17dc79c8";
-const credential = credentialFrom(signed(credentialBody(), grower));
+const entry = (statusPurpose: string) => ({
+  type: "BitstringStatusListEntry",
+  statusPurpose,
+  statusListIndex: "94",
+  statusListCredential: `https://node.example/v1/status-lists/${statusPurpose}`,
+});
+const credentialStatus = [entry("revocation"), entry("suspension")];
+const credential = read(signed(credentialBody({ credentialStatus }), grower));
 
 const facts: LedgerFacts = {
   id: 2n,
   issuer: address,
   owner: address,
+  statusIndex: 94n,
+  quantity: 500n,
+  unit: "H87",
+  taxon: keccak("Mangifera indica"),
   status: "active",
   expired: false,
   cause: 2n,
@@ -43,25 +53,40 @@ describe("the ledger's word", () => {
   });
 
   test("exposes the credential of another certificate", () => {
-    expect(outcomeOf("ledger", {}, 3n).outcome).toBe("failed");
+    expect(outcomeOf("anchor", {}, 3n).outcome).toBe("failed");
   });
 
-  test("exposes an account that is accredited for another DID", () => {
-    expect(outcomeOf("issuer", { didHash: keccak(forger.did) }).outcome).toBe("failed");
+  test.each([
+    ["quantity", { quantity: 5000n }],
+    ["unit", { unit: "KGM" }],
+    ["species", { taxon: keccak("Mangifera foetida") }],
+    ["status entry", { statusIndex: 95n }],
+  ] as [string, Partial<LedgerFacts>][])("exposes another %s beside the same hash", (_, changed) => {
+    expect(outcomeOf("anchor", changed).outcome).toBe("failed");
   });
 
-  test("exposes an issuer for whom nobody vouches", () => {
-    expect(outcomeOf("issuer", { accredited: false }).outcome).toBe("failed");
+  test("exposes an account that is registered for another DID", () => {
+    expect(outcomeOf("accreditation", { didHash: keccak(forger.did) }).outcome).toBe("failed");
+  });
+
+  test("exposes an issuer for whom nobody ever vouched", () => {
+    expect(outcomeOf("accreditation", { authority: `0x${"0".repeat(40)}` }).outcome).toBe("failed");
+  });
+
+  test("counts an accreditation that ended after the issue, and says so", () => {
+    const found = outcomeOf("accreditation", { accredited: false });
+    expect(found.outcome).toBe("passed");
+    expect(found.detail).toContain("no longer");
   });
 
   test("names the ancestor, the reason and the block of a suspension", () => {
-    const found = outcomeOf("status", { status: "suspended", cause: 1n, causeReason: "XYLEFA", causeBlock: 9 });
+    const found = outcomeOf("ledger-status", { status: "suspended", cause: 1n, causeReason: "XYLEFA", causeBlock: 9 });
     expect(found.outcome).toBe("failed");
     for (const word of ["Certificate 1", "suspended", "XYLEFA", "block 9"]) expect(found.detail).toContain(word);
   });
 
   test("exposes an expired certificate", () => {
-    expect(outcomeOf("status", { expired: true }).outcome).toBe("failed");
+    expect(outcomeOf("ledger-status", { expired: true }).outcome).toBe("failed");
   });
 });
 

@@ -2,6 +2,7 @@ import { getPublicKey, hashes, sign } from "@noble/ed25519";
 import { sha256, sha512 } from "@noble/hashes/sha2.js";
 import { utf8ToBytes } from "@noble/hashes/utils.js";
 import { base58 } from "@scure/base";
+import { type Credential, readCredential } from "../app/verify/credential.ts";
 import { canonicalHash } from "../app/verify/eddsa-jcs.ts";
 import type { Json, JsonObject } from "../app/verify/json.ts";
 
@@ -41,16 +42,22 @@ export const grower = signer("grower");
 export const forger = signer("forger");
 export const now = new Date("2026-06-01T12:00:00Z");
 
+/** Reads a document as the page would read its text. */
+export const read = (document: JsonObject): Credential => readCredential(JSON.stringify(document));
+
 /** A credential as an issuer writes it, unsigned. */
 export function credentialBody(members: Record<string, Json> = {}): JsonObject {
   return {
-    "@context": ["https://www.w3.org/ns/credentials/v2"],
+    "@context": ["https://www.w3.org/ns/credentials/v2", "urn:phytomer:context:plant:v1"],
     id: "urn:uuid:7d1a3c60-9f5f-4a35-8f2b-0c8b8a7a6b11",
-    type: ["VerifiableCredential", "DigitalProductPassport"],
+    type: ["VerifiableCredential", "DigitalProductPassport", "PlantCertificate"],
     issuer: { id: grower.did, name: "A nursery" },
     validFrom: "2026-05-01T00:00:00Z",
     validUntil: "2027-05-01T00:00:00Z",
-    credentialSubject: { scientificName: "Mangifera indica", quantity: "500" },
+    credentialSubject: {
+      product: { name: "Mangifera indica" },
+      plant: { scientificName: "Mangifera indica", quantity: { value: "500", unit: "H87" } },
+    },
     ...members,
   };
 }

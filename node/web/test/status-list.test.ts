@@ -1,9 +1,8 @@
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { credentialFrom } from "../app/verify/credential.ts";
 import type { Json, JsonObject } from "../app/verify/json.ts";
 import { checkStatusLists, isSet } from "../app/verify/status-list.ts";
-import { credentialBody, forger, grower, now, type Signer, signed } from "./sign.ts";
+import { credentialBody, forger, grower, now, read, type Signer, signed } from "./sign.ts";
 
 const listUrl = "https://node.example/v1/status-lists/suspension";
 
@@ -20,6 +19,7 @@ function listCredential(encodedList: string, by: Signer = grower, members: Recor
   const subject = { id: `${listUrl}#list`, type: "BitstringStatusList", statusPurpose: "suspension", encodedList };
   return signed(
     credentialBody({
+      "@context": ["https://www.w3.org/ns/credentials/v2"],
       type: ["VerifiableCredential", "BitstringStatusListCredential"],
       issuer: by.did,
       credentialSubject: subject,
@@ -39,7 +39,7 @@ async function lookUp(
     statusListIndex: "94",
     statusListCredential: listUrl,
   };
-  const credential = credentialFrom(signed(credentialBody({ credentialStatus: entry }), grower));
+  const credential = read(signed(credentialBody({ credentialStatus: entry }), grower));
   const [check] = await checkStatusLists(credential, now, async (url) => {
     expect(url).toBe(listUrl);
     const found = answer();
@@ -107,6 +107,16 @@ describe("a status list", () => {
     });
   });
 
+  test("is refused when it is a certificate instead of a list", async () => {
+    expect((await lookUp(() => signed(credentialBody(), grower))).outcome).toBe("failed");
+  });
+
+  test("is refused when it serves another purpose", async () => {
+    const subject = { type: "BitstringStatusList", statusPurpose: "revocation", encodedList: listWith(95) };
+    const list = listCredential(listWith(95), grower, { credentialSubject: subject });
+    expect(await lookUp(() => list)).toMatchObject({ outcome: "failed", detail: /another purpose/ });
+  });
+
   test("is refused when it is not a list at all", async () => {
     expect((await lookUp(() => "<html>")).outcome).toBe("failed");
     expect((await lookUp(() => listCredential("not multibase"))).outcome).toBe("failed");
@@ -122,7 +132,7 @@ describe("a status list", () => {
   });
 
   test("leaves the question open when the credential names none", async () => {
-    const credential = credentialFrom(signed(credentialBody(), grower));
+    const credential = read(signed(credentialBody(), grower));
     const [check] = await checkStatusLists(credential, now, () => Promise.reject(new Error("never asked")));
     expect(check?.outcome).toBe("not-checked");
   });

@@ -82,6 +82,12 @@ export async function statusListText(path: string, signal?: AbortSignal): Promis
   return response.text();
 }
 
+/** The bytes that the node keeps under a BLAKE3 hash. */
+export async function blobBytes(hash: string, signal?: AbortSignal): Promise<Uint8Array> {
+  const response = await request(`/v1/blobs/${hash}`, { signal: signal ?? null });
+  return new Uint8Array(await response.arrayBuffer());
+}
+
 /** Asks for the species in a photo. Changes nothing on the node. */
 export async function recognise(photo: Blob, signal?: AbortSignal): Promise<Recognition> {
   const headers = { "content-type": photo.type || "application/octet-stream" };

@@ -3,6 +3,7 @@ import { contractName, functionName } from "../api/logs.ts";
 import { nodeInfo, Problem } from "../api/node.ts";
 import type { NodeInfo } from "../api/types.ts";
 import { h, row } from "../dom.ts";
+import { callName } from "../parts/call.ts";
 import { hash } from "../parts/hash.ts";
 import type { Page, Visit } from "../router.ts";
 import { moment, number } from "../text.ts";
@@ -55,18 +56,13 @@ function transactionTable(transactions: readonly BlockTransaction[], node: NodeI
   const rows = transactions.map((transaction) => {
     const contract = contractName(node.contracts, transaction.to);
     const name = functionName(contract, transaction.input);
-    const to = contract ?? (transaction.to === null ? "new contract" : undefined);
+    const to = contract === undefined && transaction.to !== null ? hash(transaction.to) : callName(contract, name);
     return h(
       "tr",
       {},
       h("th", { scope: "row" }, hash(transaction.hash, `/tx/${transaction.hash}`)),
       h("td", {}, hash(transaction.from)),
-      h(
-        "td",
-        {},
-        to === undefined && transaction.to !== null ? hash(transaction.to) : to,
-        name !== undefined && h("span", {}, ".", name),
-      ),
+      h("td", {}, to),
     );
   });
   return h(

@@ -4,8 +4,9 @@ import { contractName, functionName } from "../api/logs.ts";
 import { nodeInfo } from "../api/node.ts";
 import type { NodeInfo } from "../api/types.ts";
 import { fill, h } from "../dom.ts";
+import { callName } from "../parts/call.ts";
 import type { Page, Visit } from "../router.ts";
-import { moment, number } from "../text.ts";
+import { date, moment, number, timeOfDay } from "../text.ts";
 
 /** Blocks shown at a time. */
 const pageLen = 20;
@@ -88,14 +89,18 @@ function blockRow(block: Block, node: NodeInfo): HTMLElement {
   const happened = block.transactions.map((transaction) => {
     const contract = contractName(node.contracts, transaction.to);
     const name = functionName(contract, transaction.input);
-    const words = contract === undefined ? "transfer" : name === undefined ? contract : `${contract}.${name}`;
-    return h("li", {}, h("a", { href: `/tx/${transaction.hash}` }, words));
+    return h("li", {}, h("a", { href: `/tx/${transaction.hash}` }, callName(contract, name)));
   });
   return h(
     "tr",
     { "data-block": height },
     h("th", { scope: "row" }, h("a", { href: `/blocks/${height}` }, number(height))),
-    h("td", {}, h("time", { datetime: blockTime(block) }, moment(blockTime(block)))),
+    h(
+      "td",
+      { class: "when" },
+      h("time", { datetime: blockTime(block), title: moment(blockTime(block)) }, timeOfDay(blockTime(block))),
+      h("span", { class: "quiet" }, ` ${date(blockTime(block))}`),
+    ),
     h(
       "td",
       {},

@@ -3,8 +3,8 @@ import * as api from "../api/node.ts";
 import type { Certificate, Lineage, NodeEvent, NodeInfo } from "../api/types.ts";
 import { fill, h, row } from "../dom.ts";
 import { photo } from "../parts/card.ts";
-import { checksView } from "../parts/checks.ts";
-import { signedWords } from "../parts/credential.ts";
+import { type ChecksPanel, checksPanel } from "../parts/checks.ts";
+import { credentialView } from "../parts/credential.ts";
 import { hash } from "../parts/hash.ts";
 import { icon } from "../parts/icon.ts";
 import { lineageView } from "../parts/lineage.ts";
@@ -19,6 +19,16 @@ import { verifyCredential } from "../verify/verify.ts";
 /** Events come in bursts; one reload serves them all. */
 const settleMs = 100;
 
+/** The parts of the page that change while it is open. */
+interface Places {
+  readonly status: HTMLElement;
+  readonly facts: HTMLElement;
+  readonly checks: ChecksPanel;
+  readonly checksProblem: HTMLElement;
+  readonly family: HTMLElement;
+  readonly signed: HTMLElement;
+}
+
 /** One certificate: what it says, whether that holds, where the lot came from and went. */
 export async function openCertificate({ params, signal }: Visit): Promise<Page> {
   const id = params[0] ?? "";
@@ -27,35 +37,43 @@ export async function openCertificate({ params, signal }: Visit): Promise<Page> 
     api.lineage(id, signal),
     api.nodeInfo(signal),
   ]);
-  const sheet = h("div", { class: "sheet" });
-  const status = h("div", { role: "status" });
-  const checks = h("div", { "aria-live": "polite" }, h("p", { class: "busy" }, "Verifying…"));
-  const signed = h("div", {});
-  const family = h("div", {});
-
+  const places: Places = {
+    status: h("div", { role: "status" }),
+    facts: h("dl", { class: "facts" }),
+    checks: checksPanel(),
+    checksProblem: h("div", {}),
+    family: h("div", {}),
+    signed: h("div", {}),
+  };
+  let verifying = new AbortController();
   const show = (shown: Certificate, tree: Lineage) => {
-    fill(status, statusBanner(shown));
-    fill(sheet, sheetView(shown, status));
-    fill(family, lineageView(tree));
-    void verify(shown, node, { checks, signed }, signal);
+    fill(places.status, statusBanner(shown));
+    fill(places.facts, facts(shown));
+    lineageView(places.family, tree);
+    // A verification that was overtaken by an event must not have the last word.
+    verifying.abort();
+    verifying = new AbortController();
+    void verify(shown, node, places, AbortSignal.any([signal, verifying.signal]));
   };
   show(certificate, lineage);
   followRelatives({ id, lineage, show }, signal);
+  return { title: `${species(certificate)}, No. ${id}`, view: pageView(certificate, node, places) };
+}
 
-  const view = h(
+function pageView(certificate: Certificate, node: NodeInfo, places: Places): HTMLElement {
+  return h(
     "article",
     { class: "certificate" },
-    sheet,
-    section("verification", "Verification", checks),
-    section("lineage", "Lineage", family),
+    sheet(certificate, places),
+    section("verification", "Verification", places.checks.view, places.checksProblem),
+    section("lineage", "Lineage", places.family),
     h(
       "div",
       { class: "columns" },
-      section("credential", "What the issuer signed", signed),
+      section("credential", "What the issuer signed", places.signed),
       section("share", "Take it with you", shareView(certificate, node)),
     ),
   );
-  return { title: `${species(certificate)}, No. ${id}`, view };
 }
 
 function section(id: string, title: string, ...content: readonly Node[]): HTMLElement {
@@ -63,68 +81,62 @@ function section(id: string, title: string, ...content: readonly Node[]): HTMLEl
 }
 
 /** The head of the page, arranged like a herbarium sheet: the specimen, and its label. */
-function sheetView(certificate: Certificate, status: HTMLElement): Node[] {
+function sheet(certificate: Certificate, { status, facts: shown }: Places): HTMLElement {
   const label = h(
     "div",
     { class: "label" },
-    h("p", { class: "accession" }, `No. ${certificate.id}`),
+    h("p", { class: "accession" }, `Certificate No. ${certificate.id}`),
     h("h1", {}, h("i", {}, species(certificate))),
     h("p", { class: "confidence" }, confidence(certificate)),
     status,
-    h(
-      "dl",
-      { class: "facts" },
-      row("Quantity", quantity(certificate.quantity.value, certificate.quantity.unit), remainder(certificate)),
-      row("Issued", h("time", { datetime: certificate.issuedAt }, moment(certificate.issuedAt))),
-      row(
-        "Expires",
-        certificate.expiresAt === null
-          ? "Never"
-          : h("time", { datetime: certificate.expiresAt }, date(certificate.expiresAt)),
-      ),
-      row("Owner", hash(certificate.owner), certificate.locked && " (locked: cannot change hands)"),
-      row("Issuer", certificate.issuer.did === null ? hash(certificate.issuer.address) : hash(certificate.issuer.did)),
-      row(
-        "Recorded in",
-        h("a", { href: `/tx/${certificate.transaction.hash}` }, `block ${number(certificate.transaction.block)}`),
-      ),
-    ),
+    shown,
   );
-  return [photo(certificate), label];
+  return h("div", { class: "sheet" }, photo(certificate), label);
+}
+
+function facts(certificate: Certificate): ReturnType<typeof row>[] {
+  const { issuer, transaction, expiresAt } = certificate;
+  return [
+    row("Quantity", quantity(certificate.quantity.value, certificate.quantity.unit), remainder(certificate)),
+    row("Issued", h("time", { datetime: certificate.issuedAt }, moment(certificate.issuedAt))),
+    row("Expires", expiresAt === null ? "Never" : h("time", { datetime: expiresAt }, date(expiresAt))),
+    row("Owner", hash(certificate.owner), certificate.locked && " (locked: it cannot change hands)"),
+    row("Issuer", hash(issuer.did ?? issuer.address)),
+    row("Recorded in", h("a", { href: `/tx/${transaction.hash}` }, `block ${number(transaction.block)}`)),
+  ];
 }
 
 function confidence(certificate: Certificate): string {
-  if (certificate.confidence === null) return "Species stated by the issuer.";
+  if (certificate.confidence === null) return "The species was stated by the issuer.";
   return `Recognised from the photo with ${percent(certificate.confidence)} confidence: an estimate, not a laboratory diagnosis.`;
 }
 
 function remainder({ quantity: { value, unit }, remainder: rest, children }: Certificate): string {
   if (children.length === 0 || rest === value) return "";
-  return rest === "0" ? ", all of it passed on to other lots" : `, of which ${quantity(rest, unit)} remain in this lot`;
-}
-
-interface Places {
-  readonly checks: HTMLElement;
-  readonly signed: HTMLElement;
+  return rest === "0" ? ", all passed on to other lots" : `, of which ${quantity(rest, unit)} remain in this lot`;
 }
 
 /** Fetches the credential and verifies it here; the checks that need no network show first. */
 async function verify(certificate: Certificate, node: NodeInfo, places: Places, signal: AbortSignal): Promise<void> {
+  const { checks, checksProblem, signed } = places;
   try {
     const credential = readCredential(await api.credentialText(certificate.id, signal));
-    fill(places.signed, signedWords(credential.document));
-    const checks = await verifyCredential(credential, {
+    fill(signed, credentialView(credential.unsecured));
+    fill(checksProblem);
+    const found = await verifyCredential(credential, {
       node,
       now: new Date(),
       expected: BigInt(certificate.id),
       signal,
+      onDocumentChecks: (first) => checks.show(first, "pending"),
     });
-    fill(places.checks, checksView(checks));
+    if (!signal.aborted) checks.show(found, "complete");
   } catch (error) {
     if (signal.aborted) return;
-    fill(places.checks, problemView(error));
-    if (places.signed.childElementCount === 0)
-      fill(places.signed, h("p", { class: "quiet" }, "This node does not hold the credential."));
+    checks.show([], "complete");
+    fill(checksProblem, problemView(error));
+    if (signed.childElementCount === 0)
+      fill(signed, h("p", { class: "quiet" }, "This node does not hold the credential."));
   }
 }
 

@@ -34,7 +34,7 @@ export async function openHome({ signal, go }: Visit): Promise<Page> {
     h(
       "section",
       { class: "hero" },
-      h("div", {}, h("h1", {}, "Every plant, with a past you can check."), introduction(node)),
+      h("div", {}, h("h1", {}, "Every plant, with a past you can check."), introduction(node, signal)),
       drop,
     ),
     list,
@@ -42,12 +42,18 @@ export async function openHome({ signal, go }: Visit): Promise<Page> {
   return { title: "", view };
 }
 
-function introduction(node: NodeInfo): HTMLElement {
-  const model = node.model === null ? "" : ` It knows ${node.model.classes} species by their leaves.`;
+function introduction(node: NodeInfo, signal: AbortSignal): HTMLElement {
+  const height = h("span", { class: "height" }, number(node.head.number));
+  onEvent((event) => {
+    if (event !== "missed" && event.type === "block") height.textContent = number(event.block);
+  }, signal);
+  const model = node.model === null ? "" : ` Its model knows ${node.model.classes} species by their leaves.`;
   return h(
     "p",
     { class: "lead" },
-    `This node recognises plants from a photo, signs certificates for them and keeps their lineage on a shared ledger, now at block ${number(node.head.number)}.${model}`,
+    "This node recognises plants from a photo, signs certificates for them and keeps their lineage on a shared ledger, now at block ",
+    height,
+    `.${model}`,
   );
 }
 

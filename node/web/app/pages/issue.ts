@@ -21,7 +21,8 @@ export function carryPhoto(file: File): void {
 /** A photo, what the model sees in it, what the issuer states, and the certificate. */
 export function openIssue({ signal, go }: Visit): Page {
   const preview = h("div", { class: "preview" });
-  const seen = h("div", { class: "seen", "aria-live": "polite" });
+  const seen = h("div", { class: "seen" });
+  const spoken = h("p", { class: "unseen", role: "status" });
   const form = h("div", {});
   let shownUrl: string | undefined;
 
@@ -35,6 +36,7 @@ export function openIssue({ signal, go }: Visit): Page {
     recognise(photo, signal).then(
       (recognition) => {
         const chosen = recognitionView(recognition);
+        spoken.textContent = chosen.summary;
         fill(seen, chosen.view);
         fill(form, issueForm({ photo, recognition, species: chosen.species, go }));
       },
@@ -47,6 +49,7 @@ export function openIssue({ signal, go }: Visit): Page {
 
   const drop = dropZone({
     title: "Choose a photo of a leaf",
+    again: "Choose another photo",
     hint: "Drop it here. JPEG, PNG or WebP; one leaf, well lit, filling the frame.",
     symbol: "camera",
     accept: photoTypes,
@@ -56,7 +59,7 @@ export function openIssue({ signal, go }: Visit): Page {
     "div",
     { class: "issue" },
     h("h1", {}, "Issue a certificate"),
-    h("div", { class: "issue-photo" }, h("div", {}, preview, drop), seen),
+    h("div", { class: "issue-photo" }, h("div", {}, preview, drop), seen, spoken),
     form,
   );
   if (carried !== undefined) take(carried);

@@ -4,6 +4,7 @@ import { type Argument, contractName, decodeLog, functionName } from "../api/log
 import { nodeInfo, Problem } from "../api/node.ts";
 import type { NodeInfo } from "../api/types.ts";
 import { type Child, h, row } from "../dom.ts";
+import { callName } from "../parts/call.ts";
 import { hash } from "../parts/hash.ts";
 import type { Page, Visit } from "../router.ts";
 import { number, reason } from "../text.ts";
@@ -38,7 +39,7 @@ function transactionView(found: BlockTransaction, receipt: Receipt | null, node:
       h("a", { href: "/blocks" }, "Ledger"),
       receipt !== null && blockLink(receipt),
     ),
-    h("h1", {}, contract === undefined ? "Transaction" : name === undefined ? contract : `${contract}.${name}`),
+    h("h1", {}, contract === undefined ? "Transaction" : callName(contract, name)),
     h(
       "dl",
       { class: "facts" },

@@ -1,6 +1,7 @@
 import { nodeInfo, problemOf } from "../api/node.ts";
 import { fill, h } from "../dom.ts";
-import { checksView } from "../parts/checks.ts";
+import { type ChecksPanel, checksPanel } from "../parts/checks.ts";
+import { credentialView } from "../parts/credential.ts";
 import { dropZone } from "../parts/drop.ts";
 import { problemView } from "../parts/problem.ts";
 import type { Page, Visit } from "../router.ts";
@@ -11,27 +12,24 @@ import { verifyCredential } from "../verify/verify.ts";
 
 /** Verifies a credential that the reader brings along, wherever it was issued. */
 export function openVerify({ signal }: Visit): Page {
-  const result = h("div", { class: "verify-result", "aria-live": "polite" });
-  const pasted = h("textarea", { name: "credential", rows: 8, spellcheck: "false", placeholder: "{ “@context”: …" });
-
+  const result = h("div", { class: "verify-result" });
+  const pasted = h("textarea", { id: "pasted", rows: 8, spellcheck: "false", placeholder: '{ "@context": …' });
   const check = async (text: string) => {
-    let credential: Credential;
     try {
-      credential = readCredential(text);
+      const credential = readCredential(text);
+      const panel = checksPanel();
+      const aside = h("div", {});
+      fill(
+        result,
+        panel.view,
+        aside,
+        h("section", { class: "panel" }, h("h2", {}, "What it says"), credentialView(credential.unsecured)),
+      );
+      await checkInto(credential, panel, aside, signal);
     } catch (error) {
       fill(result, unreadable(error));
-      return;
     }
-    const now = new Date();
-    try {
-      const node = await nodeInfo(signal);
-      const show = (checks: Parameters<typeof checksView>[0]) => fill(result, checksView(checks));
-      show(await verifyCredential(credential, { node, now, signal, onDocumentChecks: show }));
-    } catch (error) {
-      if (signal.aborted) return;
-      const offline = [...checkDocument(credential, now), ...ledgerOutOfReach("The node could not be reached.")];
-      fill(result, checksView(offline), problemView(error));
-    }
+    result.scrollIntoView({ block: "start" });
   };
 
   const drop = dropZone({
@@ -52,7 +50,7 @@ export function openVerify({ signal }: Visit): Page {
     h(
       "p",
       { class: "lead" },
-      "The signature is verified on this device. Only then is the node asked what the ledger says; the credential itself is not sent anywhere.",
+      "The signature is verified on this device. Only then is the node asked what the ledger says, by the hashes in it: the credential itself is not sent anywhere.",
     ),
     h(
       "div",
@@ -61,8 +59,8 @@ export function openVerify({ signal }: Visit): Page {
       h(
         "form",
         { class: "form", submit },
-        h("div", { class: "field" }, h("label", { for: "pasted" }, "Or paste its text"), withId(pasted, "pasted")),
-        h("p", { class: "actions" }, h("button", { type: "submit", class: "button" }, "Verify")),
+        h("div", { class: "field" }, h("label", { for: "pasted" }, "Or paste its text"), pasted),
+        h("p", { class: "actions" }, h("button", { type: "submit", class: "button primary" }, "Verify")),
       ),
     ),
     result,
@@ -70,12 +68,33 @@ export function openVerify({ signal }: Visit): Page {
   return { title: "Verify", view };
 }
 
-function unreadable(error: unknown): HTMLElement {
-  const detail = error instanceof NotACredential ? error.message : problemOf(error).detail;
-  return h("section", { class: "problem" }, h("p", { class: "problem-title" }, "Not a credential"), h("p", {}, detail));
+/** Shows the checks that need no network at once, and the rest when the node has answered. */
+async function checkInto(
+  credential: Credential,
+  panel: ChecksPanel,
+  aside: HTMLElement,
+  signal: AbortSignal,
+): Promise<void> {
+  const now = new Date();
+  const offline = checkDocument(credential, now);
+  panel.show(offline, "pending");
+  try {
+    const node = await nodeInfo(signal);
+    const checks = await verifyCredential(credential, { node, now, signal });
+    panel.show(checks, "complete");
+  } catch (error) {
+    if (signal.aborted) return;
+    panel.show([...offline, ...ledgerOutOfReach("The node could not be asked.")], "complete");
+    fill(aside, problemView(error));
+  }
 }
 
-function withId<E extends Element>(element: E, id: string): E {
-  element.id = id;
-  return element;
+function unreadable(error: unknown): HTMLElement {
+  const detail = error instanceof NotACredential ? error.message : problemOf(error).detail;
+  return h(
+    "section",
+    { class: "problem", role: "alert" },
+    h("p", { class: "problem-title" }, "Not a credential"),
+    h("p", {}, detail),
+  );
 }

@@ -1,4 +1,4 @@
-import { h } from "../dom.ts";
+import { fill, h } from "../dom.ts";
 import type { Check, Outcome, Trust, Verdict } from "../verify/check.ts";
 import { verdictOf } from "../verify/check.ts";
 import { icon } from "./icon.ts";
@@ -14,13 +14,12 @@ const groups: readonly { trust: Trust; title: string; explanation: string }[] = 
     trust: "mathematics",
     title: "Proved on your device",
     explanation:
-      "Computed here, from the credential alone. You trust mathematics and this page’s code, not the node’s answers.",
+      "Computed here, from the document itself. You trust mathematics and this page’s code, but no answer of the node.",
   },
   {
     trust: "issuer",
     title: "Signed by the issuer",
-    explanation:
-      "Status lists that carry the issuer’s signature, verified here. A node could at worst show you an older one.",
+    explanation: "Status lists whose signature was verified here. At worst, a node could show you an older one.",
   },
   {
     trust: "node",
@@ -31,28 +30,46 @@ const groups: readonly { trust: Trust; title: string; explanation: string }[] = 
 
 const verdictWords: Readonly<Record<Verdict, { title: string; text: string }>> = {
   valid: { title: "Verified", text: "Every check passed." },
-  invalid: { title: "Not valid", text: "At least one check failed. Do not rely on this certificate." },
-  unproven: { title: "Unproven", text: "Nothing failed, but something could not be checked." },
+  invalid: { title: "Not valid", text: "At least one check failed: do not rely on this certificate." },
+  unproven: { title: "Unproven", text: "Nothing failed, but not everything could be checked." },
 };
 
-/** All checks, grouped by whom they trust, under their verdict. */
-export function checksView(checks: readonly Check[]): HTMLElement {
-  const verdict = verdictOf(checks);
+/** A place where checks appear as they are made. Only the verdict is read aloud, not the whole list. */
+export interface ChecksPanel {
+  readonly view: HTMLElement;
+  /** Shows `checks`; while more are `pending`, there is no verdict yet. */
+  readonly show: (checks: readonly Check[], state: "pending" | "complete") => void;
+}
+
+export function checksPanel(): ChecksPanel {
+  const verdict = h("div", { role: "status" });
+  const lists = h("div", { class: "check-groups" });
+  const view = h("div", { class: "checks" }, verdict, lists);
+  const show = (checks: readonly Check[], state: "pending" | "complete") => {
+    const found = verdictOf(checks);
+    view.dataset.verdict = state === "pending" ? "pending" : found;
+    const undecided = state === "pending" && found !== "invalid";
+    fill(verdict, undecided ? h("p", { class: "busy" }, "Verifying…") : verdictView(found));
+    fill(
+      lists,
+      groups.map((group) => groupView(group, checks)),
+    );
+  };
+  return { view, show };
+}
+
+function groupView(
+  { trust, title, explanation }: (typeof groups)[number],
+  checks: readonly Check[],
+): HTMLElement | null {
+  const members = checks.filter((check) => check.trust === trust);
+  if (members.length === 0) return null;
   return h(
-    "div",
-    { class: "checks", "data-verdict": verdict },
-    verdictView(verdict),
-    groups.map(({ trust, title, explanation }) => {
-      const members = checks.filter((check) => check.trust === trust);
-      if (members.length === 0) return null;
-      return h(
-        "section",
-        { class: "check-group" },
-        h("h3", {}, title),
-        h("p", { class: "explanation" }, explanation),
-        h("ul", { class: "check-list" }, members.map(checkRow)),
-      );
-    }),
+    "section",
+    { class: `check-group check-group-${trust}` },
+    h("h3", {}, title),
+    h("p", { class: "explanation" }, explanation),
+    h("ul", { class: "check-list" }, members.map(checkRow)),
   );
 }
 

@@ -5,6 +5,8 @@ import { type IconName, icon } from "./icon.ts";
 export interface DropOptions {
   readonly title: string;
   readonly hint: string;
+  /** The title once a file was chosen, where the place stays. */
+  readonly again?: string;
   readonly symbol: IconName;
   /** As the `accept` attribute of a file input. */
   readonly accept: string;
@@ -29,7 +31,8 @@ export function dropZone(options: DropOptions): HTMLElement {
     { class: "drop" },
     input,
     icon(options.symbol),
-    h("span", { class: "drop-title" }, options.title),
+    h("span", { class: "drop-title drop-first" }, options.title),
+    options.again !== undefined && h("span", { class: "drop-title drop-again" }, options.again),
     h("span", { class: "drop-hint" }, options.hint),
   );
   acceptDrops(zone, options.onFile);

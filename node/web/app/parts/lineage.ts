@@ -7,18 +7,21 @@ import { type Layout, layOut } from "./lineage-layout.ts";
 const siblingsMax = 8;
 
 /** Sizes in CSS pixels. */
-const box = { width: 136, height: 48 };
-const gap = { column: 44, row: 12 };
+const box = { width: 128, height: 48 };
+const gap = { column: 36, row: 12 };
 const margin = 4;
 
 /**
- * The lots that a lot came from and those made of it, as a drawing of links. The arrow keys walk along
- * the branches; a screen reader hears each lot with its parents and status.
+ * Draws the lots that a lot came from and those made of it into `frame`, as links. The arrow keys walk
+ * along the branches; a screen reader hears each lot with its parents and status.
  */
-export function lineageView(lineage: Lineage): HTMLElement {
-  const frame = h("div", { class: "lineage" });
+export function lineageView(frame: HTMLElement, lineage: Lineage): void {
+  frame.classList.add("lineage");
+  const held = document.activeElement?.getAttribute("data-lot");
   draw(frame, lineage, siblingsMax);
-  return frame;
+  // What was redrawn because of an event must not take the keyboard's place away.
+  if (held !== null && held !== undefined)
+    frame.querySelector<SVGAElement>(`[data-lot="${CSS.escape(held)}"]`)?.focus();
 }
 
 function draw(frame: HTMLElement, lineage: Lineage, siblings: number): void {
@@ -54,7 +57,11 @@ function draw(frame: HTMLElement, lineage: Lineage, siblings: number): void {
     layout.folds.map((fold) => foldButton(fold, () => draw(frame, lineage, Number.POSITIVE_INFINITY))),
   );
   drawing.addEventListener("keydown", (event) => walk(event, drawing, layout, lineage));
-  frame.replaceChildren(h("div", { class: "lineage-scroll" }, drawing), note(lineage));
+  const scroller = h("div", { class: "lineage-scroll" }, drawing);
+  frame.replaceChildren(scroller, note(lineage));
+  const focus = places.get(lineage.focus);
+  // On a narrow screen a late generation would otherwise begin out of sight.
+  if (focus !== undefined) requestAnimationFrame(() => scroller.scrollTo({ left: left(focus.column) - box.width / 2 }));
 }
 
 function note(lineage: Lineage): HTMLElement {

@@ -5,6 +5,8 @@ import { percent } from "../text.ts";
 /** What the model saw, and a way to ask which species the issuer settled on. */
 export interface RecognitionChoice {
   readonly view: HTMLElement;
+  /** The outcome in one sentence, for those who hear the page. */
+  readonly summary: string;
   /** The species that the issuer named against or without the model; nothing while they agree. */
   readonly species: () => string | undefined;
 }
@@ -52,7 +54,12 @@ export function recognitionView(recognition: Recognition): RecognitionChoice {
     const agreed = !unknown && named === species[0]?.scientificName;
     return agreed || named === "" ? undefined : named;
   };
-  return { view, species: chosen };
+  const [best] = species;
+  const summary =
+    unknown || best === undefined
+      ? "The model does not know this plant."
+      : `This looks like ${best.scientificName}, ${percent(best.confidence)}.`;
+  return { view, summary, species: chosen };
 }
 
 function choice(candidate: Species, checked: boolean): HTMLElement {

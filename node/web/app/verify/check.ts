@@ -8,11 +8,17 @@ export type Outcome = "passed" | "failed" | "not-checked";
  */
 export type Trust = "mathematics" | "issuer" | "node";
 
-/** One question asked of a credential, and its answer in words. */
-export interface Check {
+/** What a check asks and whom it trusts. */
+export interface Question {
   readonly name: string;
   readonly title: string;
   readonly trust: Trust;
+  /** Whether a credential can be proved without it. */
+  readonly optional?: true;
+}
+
+/** One question asked of a credential, and its answer in words. */
+export interface Check extends Question {
   readonly outcome: Outcome;
   readonly detail: string;
 }
@@ -23,15 +29,8 @@ export type Verdict = "valid" | "invalid" | "unproven";
 /** Sums up `checks`. No checks at all prove nothing. */
 export function verdictOf(checks: readonly Check[]): Verdict {
   if (checks.some((check) => check.outcome === "failed")) return "invalid";
-  if (checks.length === 0 || checks.some((check) => check.outcome === "not-checked")) return "unproven";
-  return "valid";
-}
-
-/** What a check is called and whom it trusts; the outcome is added when it has been made. */
-export interface Question {
-  readonly name: string;
-  readonly title: string;
-  readonly trust: Trust;
+  const gaps = checks.some((check) => check.outcome === "not-checked" && check.optional !== true);
+  return checks.length === 0 || gaps ? "unproven" : "valid";
 }
 
 export const passed = (question: Question, detail: string): Check => ({ ...question, outcome: "passed", detail });

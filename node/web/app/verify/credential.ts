@@ -1,9 +1,11 @@
 import { bytesToHex } from "@noble/hashes/utils.js";
 import { canonicalHash } from "./eddsa-jcs.ts";
-import { isObject, type Json, type JsonObject, list, member, text, without } from "./json.ts";
+import { ambiguity, isObject, type Json, type JsonObject, list, member, text, without } from "./json.ts";
 
-/** A credential larger than this is refused unread: ours have 4 kB. */
-export const credentialCharactersMax = 512 * 1024;
+/** A certificate longer than this is refused unread: ours have some 3,000 characters. */
+export const certificateCharactersMax = 64 * 1024;
+/** The same for status lists, whose bits take most of the room. */
+export const statusListCharactersMax = 2 * 1024 * 1024;
 /** How many proofs one credential may carry. */
 export const proofsMax = 8;
 
@@ -16,8 +18,6 @@ export interface StatusEntry {
 
 /** A credential that has the outer shape of one. Nothing in it has been verified yet. */
 export interface Credential {
-  /** The whole document, proof included. */
-  readonly document: JsonObject;
   /** What the issuer signed: the document without its proof. */
   readonly unsecured: JsonObject;
   readonly issuer: string;
@@ -30,25 +30,24 @@ export interface Credential {
 /** Why a text is not a credential, in words for the person who offered it. */
 export class NotACredential extends Error {}
 
-/** Reads a credential from JSON text. */
-export function readCredential(json: string): Credential {
-  if (json.length > credentialCharactersMax) {
-    throw new NotACredential(
-      `This is ${json.length} characters long; a credential has at most ${credentialCharactersMax}.`,
-    );
+/** Reads a credential from JSON text that every program reads alike. */
+export function readCredential(json: string, charactersMax = certificateCharactersMax): Credential {
+  if (json.length > charactersMax) {
+    throw new NotACredential(`It is ${json.length} characters long; at most ${charactersMax} are read.`);
   }
   let value: Json;
   try {
     value = JSON.parse(json) as Json;
   } catch {
-    throw new NotACredential("This is not JSON. A credential is a text file that begins with a curly brace.");
+    throw new NotACredential("This is not JSON. A credential is a text that begins with a curly brace.");
   }
+  const doubt = ambiguity(json);
+  if (doubt !== undefined) throw new NotACredential(doubt);
   if (!isObject(value)) throw new NotACredential("This is JSON, but not an object, so it is no credential.");
   return credentialFrom(value);
 }
 
-/** Takes apart a parsed document. */
-export function credentialFrom(document: JsonObject): Credential {
+function credentialFrom(document: JsonObject): Credential {
   if (!list(member(document, "type")).includes("VerifiableCredential")) {
     throw new NotACredential("This JSON is not a verifiable credential: its type does not say so.");
   }
@@ -65,17 +64,16 @@ export function credentialFrom(document: JsonObject): Credential {
   } catch {
     throw new NotACredential("The credential contains text that has no canonical form (RFC 8785).");
   }
-  return { document, unsecured, issuer, proofs, statusEntries: statusEntries(document), hash };
+  return { unsecured, issuer, proofs, statusEntries: statusEntries(document), hash };
 }
 
 function statusEntries(document: JsonObject): StatusEntry[] {
   return list(member(document, "credentialStatus")).flatMap((entry) => {
-    const purpose = text(entry, "statusPurpose");
+    const [purpose, index] = [text(entry, "statusPurpose"), text(entry, "statusListIndex")];
     const listUrl = text(entry, "statusListCredential");
-    const index = Number(text(entry, "statusListIndex") ?? member(entry, "statusListIndex") ?? Number.NaN);
-    const known = text(entry, "type") === "BitstringStatusListEntry";
-    if (!known || purpose === undefined || listUrl === undefined || !Number.isSafeInteger(index) || index < 0)
-      return [];
-    return [{ purpose, index, list: listUrl }];
+    const known = text(entry, "type") === "BitstringStatusListEntry" && /^(0|[1-9]\d{0,14})$/.test(index ?? "");
+    return known && purpose !== undefined && listUrl !== undefined
+      ? [{ purpose, index: Number(index), list: listUrl }]
+      : [];
   });
 }

@@ -3,6 +3,7 @@ import { asAddress, asAscii, asNumber, decodeWords, encodeCall, keccak } from ".
 import { batch, ethCall } from "../api/rpc.ts";
 import { type Check, failed, notChecked, passed, type Question } from "./check.ts";
 import type { Credential } from "./credential.ts";
+import { readPlant } from "./plant.ts";
 
 /** The contract's `Status`, in its order. */
 export const statusNames = ["none", "active", "suspended", "revoked", "retired", "superseded"] as const;
@@ -13,14 +14,21 @@ export interface LedgerFacts {
   readonly id: bigint;
   readonly issuer: Hex;
   readonly owner: Hex;
+  readonly statusIndex: bigint;
+  readonly quantity: bigint;
+  readonly unit: string;
+  readonly taxon: Hex;
   readonly status: StatusName;
   readonly expired: boolean;
+  /** The certificate whose status this is: itself or an ancestor. */
   readonly cause: bigint;
   readonly causeReason: string;
   readonly causeBlock: number;
+  /** Keccak-256 of the DID that the issuer's account is registered for. */
   readonly didHash: Hex;
-  readonly accredited: boolean;
   readonly authority: Hex;
+  /** Whether the accreditation still holds; it did when the certificate was issued. */
+  readonly accredited: boolean;
 }
 
 /** Addresses of the contracts that are asked. */
@@ -32,9 +40,9 @@ export interface LedgerContracts {
 const zeroHash: Hex = `0x${"0".repeat(64)}`;
 
 const questions = {
-  registered: { name: "ledger", title: "It is recorded on the ledger", trust: "node" },
-  accredited: { name: "issuer", title: "The issuer is accredited", trust: "node" },
-  status: { name: "status", title: "It and all its ancestors are active", trust: "node" },
+  anchor: { name: "anchor", title: "It is recorded on the ledger", trust: "node" },
+  accreditation: { name: "accreditation", title: "An authority vouches for the issuer", trust: "node" },
+  status: { name: "ledger-status", title: "It and every lot it came from are active", trust: "node" },
   owner: { name: "owner", title: "It has an owner", trust: "node" },
 } as const satisfies Record<string, Question>;
 
@@ -76,8 +84,8 @@ export async function readLedger(
   const [authority = zeroHash, didHash = zeroHash] = words(issuerResult);
   const causeLot = lotFrom(causeResult);
   return {
+    ...lot,
     id,
-    issuer: lot.issuer,
     owner: asAddress(firstWord(ownerResult)),
     status: statusNames[asNumber(status)] ?? "none",
     expired: BigInt(expired) !== 0n,
@@ -85,19 +93,33 @@ export async function readLedger(
     causeReason: causeLot.reason,
     causeBlock: causeLot.statusBlock,
     didHash,
-    accredited: BigInt(firstWord(accreditedResult)) !== 0n,
     authority: asAddress(authority),
+    accredited: BigInt(firstWord(accreditedResult)) !== 0n,
   };
 }
 
+interface LotFields extends Pick<LedgerFacts, "issuer" | "statusIndex" | "quantity" | "unit" | "taxon"> {
+  readonly reason: string;
+  readonly statusBlock: number;
+}
+
 /** The members of the contract's `Lot` that are needed here, by their place in the struct. */
-function lotFrom(result: unknown): { issuer: Hex; taxon: Hex; reason: string; statusBlock: number } {
+function lotFrom(result: unknown): LotFields {
   const fields = words(result);
-  const [issuer, taxon, reason, statusBlock] = [fields[0], fields[10], fields[12], fields[13]];
-  if (issuer === undefined || taxon === undefined || reason === undefined || statusBlock === undefined) {
-    throw new RangeError("the ledger's lot is shorter than expected");
-  }
-  return { issuer: asAddress(issuer), taxon, reason: asAscii(reason), statusBlock: asNumber(statusBlock) };
+  const at = (place: number): Hex => {
+    const field = fields[place];
+    if (field === undefined) throw new RangeError("the ledger's lot is shorter than expected");
+    return field;
+  };
+  return {
+    issuer: asAddress(at(0)),
+    statusIndex: BigInt(at(4)),
+    unit: asAscii(at(7)),
+    quantity: BigInt(at(8)),
+    taxon: at(10),
+    reason: asAscii(at(12)),
+    statusBlock: asNumber(at(13)),
+  };
 }
 
 const words = (result: unknown): Hex[] => decodeWords(typeof result === "string" ? (result as Hex) : "0x");
@@ -110,19 +132,16 @@ function firstWord(result: unknown): Hex {
 
 /** Compares a credential with what the ledger says. `expected` is the certificate the reader came for. */
 export function judgeLedger(credential: Credential, facts: LedgerFacts | undefined, expected?: bigint): Check[] {
+  const { anchor, ...others } = questions;
   if (facts === undefined) {
-    const why = "There is no certificate for this exact document on this node's ledger.";
-    const rest = [questions.accredited, questions.status, questions.owner];
-    return [
-      failed(questions.registered, why),
-      ...rest.map((question) => notChecked(question, "It needs a certificate on the ledger.")),
-    ];
+    const open = Object.values(others).map((question) => notChecked(question, "It needs a certificate on the ledger."));
+    return [failed(anchor, "No certificate on this node’s ledger carries the hash of this document."), ...open];
   }
   return [
-    judgeRecord(credential, facts, expected),
-    judgeIssuer(credential, facts),
+    judgeAnchor(credential, facts, expected),
+    judgeAccreditation(credential, facts),
     judgeStatus(facts),
-    judgeOwner(facts),
+    passed(questions.owner, `It belongs to ${facts.owner}.`),
   ];
 }
 
@@ -131,42 +150,54 @@ export function ledgerOutOfReach(reason: string): Check[] {
   return Object.values(questions).map((question) => notChecked(question, reason));
 }
 
-function judgeRecord(credential: Credential, facts: LedgerFacts, expected: bigint | undefined): Check {
+/** The issuer told the ledger some facts beside the hash, so they may differ from the document. */
+function judgeAnchor(credential: Credential, facts: LedgerFacts, expected: bigint | undefined): Check {
+  const fail = (detail: string) => failed(questions.anchor, detail);
   if (expected !== undefined && expected !== facts.id) {
-    return failed(questions.registered, `This document belongs to certificate ${facts.id}, not to ${expected}.`);
+    return fail(`This document belongs to certificate ${facts.id}, not to ${expected}.`);
   }
-  return passed(questions.registered, `Certificate ${facts.id} carries its hash, ${shorten(credential.hash)}.`);
-}
-
-function judgeIssuer(credential: Credential, facts: LedgerFacts): Check {
-  if (facts.didHash !== keccak(credential.issuer)) {
-    return failed(
-      questions.accredited,
-      `The account ${shorten(facts.issuer)} that recorded it is not registered for ${shorten(credential.issuer)}.`,
-    );
+  const plant = readPlant(credential.unsecured);
+  if (plant === undefined) return fail("The document does not say which plants there are, and how many.");
+  const { value, unit } = plant.quantity;
+  if (BigInt(value) !== facts.quantity || unit !== facts.unit) {
+    return fail(`The document is for ${value} ${unit}, the ledger’s certificate for ${facts.quantity} ${facts.unit}.`);
   }
-  if (!facts.accredited) {
-    return failed(questions.accredited, "No authority vouches for this issuer and this species now.");
+  if (keccak(plant.scientificName) !== facts.taxon) return fail("The ledger’s certificate is for another species.");
+  if (credential.statusEntries.some((entry) => BigInt(entry.index) !== facts.statusIndex)) {
+    return fail(`The document names another status entry than the ledger’s certificate, ${facts.statusIndex}.`);
   }
   return passed(
-    questions.accredited,
-    `The authority ${shorten(facts.authority)} vouches for this issuer and this species.`,
+    questions.anchor,
+    `Certificate ${facts.id} carries its hash, ${shorten(credential.hash)}, its species and its quantity.`,
+  );
+}
+
+function judgeAccreditation(credential: Credential, facts: LedgerFacts): Check {
+  const fail = (detail: string) => failed(questions.accreditation, detail);
+  if (facts.didHash !== keccak(credential.issuer)) {
+    return fail(
+      `The account ${shorten(facts.issuer)} that recorded it is registered for another name than ${credential.issuer}.`,
+    );
+  }
+  if (BigInt(facts.authority) === 0n) return fail("No authority ever vouched for this issuer.");
+  // The contract takes certificates of accredited issuers only, and judges that at the block of issue.
+  const since = facts.accredited ? "vouches" : "vouched when it was issued, and no longer does,";
+  return passed(
+    questions.accreditation,
+    `The authority ${shorten(facts.authority)} ${since} for this issuer and species.`,
   );
 }
 
 function judgeStatus(facts: LedgerFacts): Check {
-  if (facts.expired) return failed(questions.status, "Its term on the ledger is over.");
-  if (facts.status === "active")
+  if (facts.status === "active") {
+    if (facts.expired) return failed(questions.status, "Its term on the ledger is over.");
     return passed(questions.status, "Neither it nor a lot it came from is suspended or revoked.");
-  const where =
-    facts.cause === facts.id || facts.cause === 0n ? "It" : `Certificate ${facts.cause}, from which it descends,`;
-  const reason = facts.causeReason === "" ? "" : `, reason ${facts.causeReason}`;
+  }
+  const descends = facts.cause !== facts.id && facts.cause !== 0n;
+  const subject = descends ? `Certificate ${facts.cause}, from which it descends, was` : "It was";
   const block = facts.causeBlock === 0 ? "" : ` in block ${facts.causeBlock}`;
-  return failed(questions.status, `${where} was ${facts.status}${block}${reason}.`);
-}
-
-function judgeOwner(facts: LedgerFacts): Check {
-  return passed(questions.owner, `The ledger says that it belongs to ${facts.owner}.`);
+  const reason = facts.causeReason === "" ? "" : `, reason ${facts.causeReason}`;
+  return failed(questions.status, `${subject} ${facts.status}${block}${reason}.`);
 }
 
 /** The first and last characters of something long that has no spaces. */

@@ -1,17 +1,17 @@
 import { base64urlnopad } from "@scure/base";
 import { type Check, failed, notChecked, passed, type Question, verdictOf } from "./check.ts";
-import { type Credential, readCredential, type StatusEntry } from "./credential.ts";
-import { checkDocument } from "./document.ts";
+import { type Credential, readCredential, type StatusEntry, statusListCharactersMax } from "./credential.ts";
+import { checkDocument, statusList } from "./document.ts";
 import { member, text } from "./json.ts";
 
 /** The shortest list the standard allows, so that one entry hides among many: 131,072 bits. */
 const listBytesMin = 16 * 1024;
-/** What a list may unpack to; anything larger is taken for an attempt to fill the memory. */
-const listBytesMax = 4 * 1024 * 1024;
+/** What a list may unpack to, 8,388,608 bits; anything larger is taken for an attempt to fill the memory. */
+const listBytesMax = 1024 * 1024;
 
 const question = (purpose: string): Question => ({
-  name: `status-list-${purpose}`,
-  title: `The issuer's ${purpose} list does not name it`,
+  name: purpose,
+  title: `It is not on the issuer’s ${purpose} list`,
   trust: "issuer",
 });
 
@@ -48,15 +48,15 @@ async function checkEntry(credential: Credential, entry: StatusEntry, now: Date,
 
 /** The encoded bits of a list, once the list itself has been verified. */
 function readList(listText: string, credential: Credential, entry: StatusEntry, now: Date): string {
-  const listCredential = readCredential(listText);
+  const listCredential = readCredential(listText, statusListCharactersMax);
   if (listCredential.issuer !== credential.issuer) throw new Error("The list was issued by someone else.");
-  const checks = checkDocument(listCredential, now);
+  const checks = checkDocument(listCredential, now, statusList);
   if (verdictOf(checks) !== "valid") {
     const worst =
       checks.find((check) => check.outcome === "failed") ?? checks.find((check) => check.outcome !== "passed");
     throw new Error(`The list itself does not verify. ${worst?.detail ?? ""}`);
   }
-  const subject = member(listCredential.document, "credentialSubject");
+  const subject = member(listCredential.unsecured, "credentialSubject");
   if (text(subject, "type") !== "BitstringStatusList") throw new Error("The document is not a status list.");
   if (text(subject, "statusPurpose") !== entry.purpose) throw new Error("The list serves another purpose.");
   const encoded = text(subject, "encodedList");

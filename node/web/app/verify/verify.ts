@@ -1,10 +1,11 @@
 import type { Hex } from "../api/abi.ts";
-import { statusListText } from "../api/node.ts";
+import { blobBytes, statusListText } from "../api/node.ts";
 import type { NodeInfo } from "../api/types.ts";
 import type { Check } from "./check.ts";
 import type { Credential } from "./credential.ts";
 import { checkDocument } from "./document.ts";
 import { judgeLedger, type LedgerContracts, ledgerOutOfReach, readLedger } from "./ledger.ts";
+import { checkPhotos } from "./photo.ts";
 import { checkStatusLists } from "./status-list.ts";
 
 /** What verification may ask of the outside. */
@@ -23,11 +24,12 @@ export async function verifyCredential(credential: Credential, options: VerifyOp
   const document = checkDocument(credential, options.now);
   options.onDocumentChecks?.(document);
   const fetchList = (url: string) => statusListText(ownPath(url, options.node), options.signal);
-  const [lists, ledger] = await Promise.all([
+  const [photos, lists, ledger] = await Promise.all([
+    checkPhotos(credential, (hash) => blobBytes(hash, options.signal)),
     checkStatusLists(credential, options.now, fetchList),
     checkLedger(credential, options),
   ]);
-  return [...document, ...lists, ...ledger];
+  return [...document, ...photos, ...lists, ...ledger];
 }
 
 async function checkLedger(credential: Credential, { node, expected, signal }: VerifyOptions): Promise<Check[]> {
