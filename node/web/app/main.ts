@@ -1,5 +1,6 @@
 import "./style/base.css";
 import "./style/parts.css";
+import "./style/certificate.css";
 import "./style/pages.css";
 import { connect, onConnection } from "./api/live.ts";
 import { takeTokenFromAddress } from "./api/token.ts";
@@ -77,10 +78,12 @@ function logo(): SVGSVGElement {
 
 function footer(): HTMLElement {
   const words = { connecting: "Connecting…", live: "Live", broken: "Not connected: this page may be out of date" };
-  const state = h("p", { class: "connection", role: "status" });
+  const state = h("p", { class: "connection" });
   onConnection((connection) => {
     state.textContent = words[connection];
     state.dataset.state = connection;
+    // Only bad news interrupts those who hear the page.
+    state.setAttribute("role", connection === "broken" ? "alert" : "paragraph");
   });
   return h(
     "footer",

@@ -1,8 +1,11 @@
 import type { Certificate, Status } from "./api/types.ts";
 
-const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
-const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium" });
+/** The page speaks English, so its dates and numbers do too; months are words, which nobody misreads. */
+const language = "en-GB";
+
+const dateTime = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+const clock = new Intl.DateTimeFormat(language, { timeStyle: "medium" });
+const day = new Intl.DateTimeFormat(language, { dateStyle: "medium" });
 
 /** Units of UN/CEFACT Recommendation 20 that plants are counted and weighed in. */
 export const units: Readonly<Record<string, { one: string; many: string }>> = {
@@ -32,7 +35,7 @@ export const statusWords: Readonly<Record<Status, { name: string; meaning: strin
   expired: { name: "Expired", meaning: "Its term is over." },
 };
 
-/** `500 plants`, with the digits grouped as the reader's language does. */
+/** `500 plants`, with the digits grouped. */
 export function quantity(value: string, unit: string): string {
   const words = units[unit];
   const grouped = number(value);
@@ -43,7 +46,7 @@ export function quantity(value: string, unit: string): string {
 /** A whole number in decimal text, grouped; it may be larger than a JavaScript number holds. */
 export function number(value: string | number | bigint): string {
   try {
-    return BigInt(value).toLocaleString();
+    return BigInt(value).toLocaleString(language);
   } catch {
     return String(value);
   }
@@ -51,9 +54,9 @@ export function number(value: string | number | bigint): string {
 
 /** A share of one as per cent, never rounded up to certainty. */
 export function percent(share: number): string {
-  if (share > 0.995 && share < 1) return "over 99 %";
-  if (share > 0 && share < 0.005) return "under 1 %";
-  return `${Math.round(share * 100)} %`;
+  if (share > 0.995 && share < 1) return "over 99\u00a0%";
+  if (share > 0 && share < 0.005) return "under 1\u00a0%";
+  return `${Math.round(share * 100)}\u00a0%`;
 }
 
 /** A time of day to the second, for lists whose rows lie close together. */
@@ -85,21 +88,23 @@ export function species(certificate: Certificate): string {
 
 /** An address or hash short enough to read aloud; the whole stands in its title. */
 export function short(value: string): string {
-  return value.length <= 16 ? value : `${value.slice(0, 8)}…${value.slice(-4)}`;
+  if (value.length <= 16) return value;
+  const start = value.startsWith("did:key:") ? "did:key:z6Mk".length : 8;
+  return `${value.slice(0, start)}…${value.slice(-4)}`;
 }
 
-/** The name of a country in the reader's language. */
+/** The name of a country. */
 export function country(code: string): string {
   try {
-    return new Intl.DisplayNames(undefined, { type: "region" }).of(code) ?? code;
+    return new Intl.DisplayNames(language, { type: "region" }).of(code) ?? code;
   } catch {
     return code;
   }
 }
 
-/** The countries of this browser's language, by name: two-letter codes that it can name. */
+/** The countries, by name: the two-letter codes that the browser has a name for. */
 export function countries(): { code: string; name: string }[] {
-  const names = new Intl.DisplayNames(undefined, { type: "region", fallback: "none" });
+  const names = new Intl.DisplayNames(language, { type: "region", fallback: "none" });
   const letters = [..."ABCDEFGHIJKLMNOPQRSTUVWXYZ"];
   const codes = letters.flatMap((first) => letters.map((second) => first + second));
   return codes

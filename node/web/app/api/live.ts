@@ -1,5 +1,8 @@
 import { type EventType, eventTypes, type NodeEvent } from "./types.ts";
 
+/** A stream that the node refused is asked for again after this long; the browser does so only for broken ones. */
+const reopenMs = 5_000;
+
 /** `missed` says that events may have been lost: whoever shows something should load it afresh. */
 type Listener = (event: NodeEvent | "missed") => void;
 export type Connection = "connecting" | "live" | "broken";
@@ -40,7 +43,12 @@ function open(): void {
     if (wasLive) emit("missed");
     wasLive = true;
   });
-  source.addEventListener("error", () => report(source?.readyState === EventSource.CLOSED ? "broken" : "connecting"));
+  source.addEventListener("error", () => {
+    if (source?.readyState !== EventSource.CLOSED) return report("connecting");
+    source = undefined;
+    report("broken");
+    setTimeout(() => !document.hidden && open(), reopenMs);
+  });
   for (const type of eventTypes) source.addEventListener(type, (message) => receive(type, message));
 }
 

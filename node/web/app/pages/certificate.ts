@@ -91,7 +91,9 @@ function sheet(certificate: Certificate, { status, facts: shown }: Places): HTML
     status,
     shown,
   );
-  return h("div", { class: "sheet" }, photo(certificate), label);
+  const picture =
+    certificate.photo === null ? photo(certificate) : h("a", { href: certificate.photo }, photo(certificate));
+  return h("div", { class: "sheet" }, h("div", { class: "specimen" }, picture), label);
 }
 
 function facts(certificate: Certificate): ReturnType<typeof row>[] {

@@ -11,6 +11,9 @@ import { countries, units } from "../text.ts";
 /** What the node's decoder reads. */
 export const photoTypes = "image/jpeg,image/png,image/webp";
 
+/** What the node takes as one photo. */
+const photoBytesMax = 10 * 1024 * 1024;
+
 let carried: File | undefined;
 
 /** Takes a photo along to this page. */
@@ -26,24 +29,24 @@ export function openIssue({ signal, go }: Visit): Page {
   const form = h("div", {});
   let shownUrl: string | undefined;
 
-  const take = (photo: File) => {
+  const take = async (photo: File) => {
     if (shownUrl !== undefined) URL.revokeObjectURL(shownUrl);
-    shownUrl = URL.createObjectURL(photo);
-    fill(preview, h("img", { src: shownUrl, alt: `The chosen photo, ${photo.name}` }));
+    const url = URL.createObjectURL(photo);
+    shownUrl = url;
+    fill(preview, h("img", { src: url, alt: `The chosen photo, ${photo.name}` }));
     preview.classList.add("preview-filled");
     fill(seen, h("p", { class: "busy" }, "Looking at the leaf…"));
     fill(form);
-    recognise(photo, signal).then(
-      (recognition) => {
-        const chosen = recognitionView(recognition);
-        spoken.textContent = chosen.summary;
-        fill(seen, chosen.view);
-        fill(form, issueForm({ photo, recognition, species: chosen.species, go }));
-      },
-      (error: unknown) => {
-        if (!signal.aborted) fill(seen, problemView(error));
-      },
-    );
+    try {
+      const recognition = await recognise(fitting(photo), signal);
+      if (shownUrl !== url) return; // Another photo was chosen meanwhile.
+      const chosen = recognitionView(recognition);
+      spoken.textContent = chosen.summary;
+      fill(seen, chosen.view);
+      fill(form, issueForm({ photo, recognition, species: chosen.species, go }));
+    } catch (error) {
+      if (!signal.aborted && shownUrl === url) fill(seen, problemView(error));
+    }
   };
   signal.addEventListener("abort", () => shownUrl !== undefined && URL.revokeObjectURL(shownUrl));
 
@@ -53,7 +56,7 @@ export function openIssue({ signal, go }: Visit): Page {
     hint: "Drop it here. JPEG, PNG or WebP; one leaf, well lit, filling the frame.",
     symbol: "camera",
     accept: photoTypes,
-    onFile: take,
+    onFile: (file) => void take(file),
   });
   const view = h(
     "div",
@@ -62,9 +65,21 @@ export function openIssue({ signal, go }: Visit): Page {
     h("div", { class: "issue-photo" }, h("div", {}, preview, drop), seen, spoken),
     form,
   );
-  if (carried !== undefined) take(carried);
+  if (carried !== undefined) void take(carried);
   carried = undefined;
   return { title: "Issue", view };
+}
+
+/** The photo, unless the node would refuse it for its size, after a long upload. */
+function fitting(photo: File): File {
+  if (photo.size <= photoBytesMax) return photo;
+  const [size, most] = [photo.size, photoBytesMax].map((bytes) => (bytes / 1024 / 1024).toFixed(1));
+  throw new Problem(
+    413,
+    "The photo is too large",
+    `It has ${size} MiB; at most ${most} MiB are taken.`,
+    "Choose a smaller copy of it.",
+  );
 }
 
 interface FormOptions {
@@ -78,7 +93,8 @@ interface FormOptions {
 function issueForm({ photo, recognition, species, go }: FormOptions): HTMLFormElement {
   const outcome = h("div", { class: "outcome", "aria-live": "polite" });
   const button = h("button", { type: "submit", class: "button primary" }, "Sign and issue");
-  const key = idempotencyKey();
+  // The same request again must not issue twice; a corrected one is another request.
+  let attempt = { stated: "", key: "" };
   const form = h(
     "form",
     { class: "form", "aria-label": "The lot" },
@@ -121,7 +137,10 @@ function issueForm({ photo, recognition, species, go }: FormOptions): HTMLFormEl
     button.disabled = true;
     fill(outcome, h("p", { class: "busy" }, "Signing the credential and writing it on the ledger…"));
     try {
-      const certificate = await issue(photo, detailsFrom(data, named), key);
+      const details = detailsFrom(data, named);
+      const stated = JSON.stringify(details);
+      if (stated !== attempt.stated) attempt = { stated, key: idempotencyKey() };
+      const certificate = await issue(photo, details, attempt.key);
       go(`/c/${certificate.id}`);
     } catch (error) {
       button.disabled = false;

@@ -93,7 +93,12 @@ function checkRow(check: Check): HTMLElement {
       "div",
       {},
       h("p", { class: "check-title" }, check.title, h("span", { class: "check-outcome" }, outcomeWords[check.outcome])),
-      h("p", { class: "check-detail" }, check.detail),
+      h(
+        "p",
+        { class: "check-detail" },
+        check.detail,
+        check.link !== undefined && [" ", h("a", { href: check.link.href }, check.link.text)],
+      ),
     ),
   );
 }

@@ -91,7 +91,7 @@ function lot(certificate: Certificate, place: { column: number; row: number }, i
     certificate.parents.length === 0
       ? ""
       : `, made of ${certificate.parents.map((parent) => `No. ${parent.id}`).join(" and ")}`;
-  const label = `No. ${id}, ${species(certificate)}, ${amount}, ${statusWords[status].name.toLowerCase()}${ancestry}`;
+  const label = `No. ${id} ${amount}, ${species(certificate)}, ${statusWords[status].name.toLowerCase()}${ancestry}`;
   return s(
     "a",
     {
@@ -106,8 +106,13 @@ function lot(certificate: Certificate, place: { column: number; row: number }, i
     },
     s("rect", { width: box.width, height: box.height, rx: 8 }),
     s("circle", { cx: 16, cy: 17, r: 4.5 }),
-    s("text", { x: 28, y: 21, class: "lot-name" }, `No. ${id}`),
-    s("text", { x: 28, y: 38, class: "lot-amount" }, amount),
+    s(
+      "text",
+      {},
+      s("tspan", { x: 28, y: 21, class: "lot-name" }, `No. ${id}`),
+      " ",
+      s("tspan", { x: 28, y: 38 }, amount),
+    ),
   );
 }
 

@@ -21,6 +21,8 @@ export interface Question {
 export interface Check extends Question {
   readonly outcome: Outcome;
   readonly detail: string;
+  /** A page of this node that shows more. */
+  readonly link?: { readonly href: string; readonly text: string };
 }
 
 /** The sum of all checks: one failure makes a credential invalid, one gap leaves it unproven. */

@@ -166,10 +166,9 @@ function judgeAnchor(credential: Credential, facts: LedgerFacts, expected: bigin
   if (credential.statusEntries.some((entry) => BigInt(entry.index) !== facts.statusIndex)) {
     return fail(`The document names another status entry than the ledger’s certificate, ${facts.statusIndex}.`);
   }
-  return passed(
-    questions.anchor,
-    `Certificate ${facts.id} carries its hash, ${shorten(credential.hash)}, its species and its quantity.`,
-  );
+  const detail = `Certificate ${facts.id} carries its hash, ${shorten(credential.hash)}, its species and its quantity.`;
+  const link = { href: `/c/${facts.id}`, text: `Open certificate ${facts.id}` };
+  return { ...passed(questions.anchor, detail), ...(expected === undefined ? { link } : {}) };
 }
 
 function judgeAccreditation(credential: Credential, facts: LedgerFacts): Check {
