@@ -33,6 +33,8 @@ const destinations = [
 
 function start(): void {
   takeTokenFromAddress();
+  // A link with a token may be opened in a tab that shows the page already: only the fragment changes.
+  addEventListener("popstate", takeTokenFromAddress);
   const links = destinations.map(({ path, name }) => h("a", { href: path }, name));
   const main = h("main", { id: "main" });
   document.body.append(skipLink(main), header(links), main, footer());

@@ -54,7 +54,7 @@ export function number(value: string | number | bigint): string {
 
 /** A share of one as per cent, never rounded up to certainty. */
 export function percent(share: number): string {
-  if (share > 0.995 && share < 1) return "over 99\u00a0%";
+  if (share >= 0.995 && share < 1) return "over 99\u00a0%";
   if (share > 0 && share < 0.005) return "under 1\u00a0%";
   return `${Math.round(share * 100)}\u00a0%`;
 }
