@@ -35,18 +35,21 @@ export class Router {
     private readonly routes: readonly Route[],
     private readonly onShow: (path: string) => void,
   ) {
+    // Pages are built when they are shown, so the browser cannot know how far to scroll back.
+    history.scrollRestoration = "manual";
     document.addEventListener("click", (event) => this.follow(event));
-    addEventListener("popstate", () => void this.show());
+    addEventListener("popstate", (event) => void this.show(scrollOf(event.state)));
   }
 
   /** Goes to a path of this page. */
   go(path: string): void {
+    history.replaceState({ scroll: scrollY }, "");
     history.pushState(null, "", path);
     void this.show();
   }
 
-  /** Shows the page of the present address. */
-  async show(): Promise<void> {
+  /** Shows the page of the present address, scrolled to where it was left. */
+  async show(scroll = 0): Promise<void> {
     this.leaving.abort();
     const leaving = new AbortController();
     this.leaving = leaving;
@@ -59,8 +62,8 @@ export class Router {
     document.title = page.title === "" ? "phytomer" : `${page.title} · phytomer`;
     this.onShow(location.pathname);
     if (first) return;
+    scrollTo(0, scroll);
     // A screen reader hears of the new page by its heading; a keyboard goes on from there.
-    scrollTo(0, 0);
     const heading = this.main.querySelector("h1");
     heading?.setAttribute("tabindex", "-1");
     heading?.focus({ preventScroll: true });
@@ -89,6 +92,11 @@ export class Router {
     event.preventDefault();
     this.go(address);
   }
+}
+
+function scrollOf(state: unknown): number {
+  const scroll = typeof state === "object" && state !== null && "scroll" in state ? state.scroll : 0;
+  return typeof scroll === "number" ? scroll : 0;
 }
 
 function notFound(): Node {

@@ -19,6 +19,39 @@ export function onEvent(listener: Listener, signal: AbortSignal): void {
   signal.addEventListener("abort", () => listeners.delete(listener));
 }
 
+/** How to react to events that come in bursts, such as one for each lot of a split. */
+export interface Reaction {
+  /** Which events matter; events that may have been missed always do. */
+  readonly concerns: (event: NodeEvent) => boolean;
+  /** How long a burst is waited for, in milliseconds. */
+  readonly settleMs: number;
+  readonly act: () => Promise<void>;
+}
+
+/**
+ * Acts soon after events, once for each burst, until `signal` is aborted. One action ends before the
+ * next begins, and a stream of events that never pauses does not keep it from acting.
+ */
+export function afterEvents({ concerns, settleMs, act }: Reaction, signal: AbortSignal): void {
+  let due = false;
+  let running = false;
+  const run = async () => {
+    running = true;
+    while (due && !signal.aborted) {
+      await new Promise((resume) => setTimeout(resume, settleMs));
+      due = false;
+      // An action that fails is tried again with the next event; the footer says what is wrong.
+      if (!signal.aborted) await act().catch(() => undefined);
+    }
+    running = false;
+  };
+  onEvent((event) => {
+    if (event !== "missed" && !concerns(event)) return;
+    due = true;
+    if (!running) void run();
+  }, signal);
+}
+
 /** Follows the state of the connection, beginning with the present one. */
 export function onConnection(watcher: (connection: Connection) => void): void {
   watchers.add(watcher);

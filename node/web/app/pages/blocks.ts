@@ -1,8 +1,8 @@
 import { type Block, blocks, blockTime } from "../api/chain.ts";
-import { onEvent } from "../api/live.ts";
+import { afterEvents } from "../api/live.ts";
 import { contractName, functionName } from "../api/logs.ts";
 import { nodeInfo } from "../api/node.ts";
-import type { NodeInfo } from "../api/types.ts";
+import type { NodeEvent, NodeInfo } from "../api/types.ts";
 import { fill, h } from "../dom.ts";
 import { callName } from "../parts/call.ts";
 import type { Page, Visit } from "../router.ts";
@@ -36,20 +36,19 @@ export async function openBlocks({ signal }: Visit): Promise<Page> {
     show();
   };
   let newest = node.head.number;
-  let timer: ReturnType<typeof setTimeout> | undefined;
   const catchUp = async () => {
     const head = Number(BigInt(shown[0]?.number ?? "0x0"));
-    const arrived = await blocks(newest, Math.min(newest - head, pageLen), signal).catch(() => []);
+    if (newest <= head) return;
+    const arrived = await blocks(newest, Math.min(newest - head, pageLen), signal);
     // After a long gap the list begins anew rather than with a hole in it.
     shown = newest - head > pageLen ? arrived : [...arrived, ...shown];
     show();
   };
-  onEvent((event) => {
-    if (event === "missed" || event.block <= newest) return;
-    newest = event.block;
-    clearTimeout(timer);
-    timer = setTimeout(() => void catchUp(), settleMs);
-  }, signal);
+  const concerns = (event: NodeEvent) => {
+    newest = Math.max(newest, event.block);
+    return event.type === "block";
+  };
+  afterEvents({ concerns, settleMs, act: catchUp }, signal);
   show();
 
   const view = h(

@@ -1,4 +1,4 @@
-import { onEvent } from "../api/live.ts";
+import { afterEvents } from "../api/live.ts";
 import * as api from "../api/node.ts";
 import type { Certificate, Lineage, NodeEvent, NodeInfo } from "../api/types.ts";
 import { fill, h, row } from "../dom.ts";
@@ -151,23 +151,14 @@ interface Following {
 /** Reloads when something happens to the lot or a relative: a suspension above reaches everything below. */
 function followRelatives({ id, lineage, show }: Following, signal: AbortSignal): void {
   let relatives = new Set(lineage.nodes.map((node) => node.id));
-  let timer: ReturnType<typeof setTimeout> | undefined;
   const reload = async () => {
-    try {
-      const [certificate, tree] = await Promise.all([api.certificate(id, signal), api.lineage(id, signal)]);
-      relatives = new Set(tree.nodes.map((node) => node.id));
-      show(certificate, tree);
-    } catch {
-      // The footer says that the node is out of reach; what is shown stays until it is back.
-    }
+    const [certificate, tree] = await Promise.all([api.certificate(id, signal), api.lineage(id, signal)]);
+    relatives = new Set(tree.nodes.map((node) => node.id));
+    show(certificate, tree);
   };
   const concerns = (event: NodeEvent) =>
     event.type !== "block" && (event.certificate === null || relatives.has(event.certificate));
-  onEvent((event) => {
-    if (event !== "missed" && !concerns(event)) return;
-    clearTimeout(timer);
-    timer = setTimeout(() => void reload(), settleMs);
-  }, signal);
+  afterEvents({ concerns, settleMs, act: reload }, signal);
 }
 
 function shareView(certificate: Certificate, node: NodeInfo): HTMLElement {

@@ -1,6 +1,6 @@
-import { onEvent } from "../api/live.ts";
+import { afterEvents, onEvent } from "../api/live.ts";
 import { certificates, nodeInfo } from "../api/node.ts";
-import type { CertificatePage, NodeInfo } from "../api/types.ts";
+import type { CertificatePage, NodeEvent, NodeInfo } from "../api/types.ts";
 import { fill, h } from "../dom.ts";
 import { certificateCard } from "../parts/card.ts";
 import { dropZone } from "../parts/drop.ts";
@@ -80,22 +80,14 @@ function certificateList(newest: CertificatePage, signal: AbortSignal): HTMLElem
   };
   const reload = async () => {
     const known = new Set(pages.flatMap((page) => page.certificates.map(({ id }) => id)));
-    try {
-      pages = [await certificates(Math.max(pageLen, Math.min(known.size, 100)), undefined, signal)];
-    } catch {
-      return; // The footer already says that the node is out of reach.
-    }
+    pages = [await certificates(Math.max(pageLen, Math.min(known.size, 100)), undefined, signal)];
     show();
     const arrived = pages.flatMap((page) => page.certificates).filter(({ id }) => !known.has(id)).length;
     if (arrived > 0)
       news.textContent = arrived === 1 ? "A new certificate arrived." : `${arrived} new certificates arrived.`;
   };
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  onEvent((event) => {
-    if (event !== "missed" && !event.type.startsWith("certificate.")) return;
-    clearTimeout(timer);
-    timer = setTimeout(() => void reload(), settleMs);
-  }, signal);
+  const concerns = (event: NodeEvent) => event.type.startsWith("certificate.");
+  afterEvents({ concerns, settleMs, act: reload }, signal);
 
   const empty = h(
     "div",

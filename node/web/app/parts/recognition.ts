@@ -11,23 +11,25 @@ export interface RecognitionChoice {
   readonly species: () => string | undefined;
 }
 
-/** The most likely species as a choice, with room for another name. */
-export function recognitionView(recognition: Recognition): RecognitionChoice {
+/** The most likely species as a choice, with room for another name; both belong to the form `form`. */
+export function recognitionView(recognition: Recognition, form: string): RecognitionChoice {
   const { species, unknown } = recognition;
   const other = h("input", {
     class: "other-species",
     name: "other",
+    form,
+    required: unknown,
     placeholder: "Genus species",
     maxlength: 200,
     autocomplete: "off",
     spellcheck: "false",
     "aria-label": "Scientific name",
   });
-  const otherRadio = h("input", { type: "radio", name: "species", value: "", checked: unknown });
+  const otherRadio = h("input", { type: "radio", name: "species", form, value: "", checked: unknown });
   other.addEventListener("input", () => {
     otherRadio.checked = true;
   });
-  const choices = species.map((candidate, rank) => choice(candidate, !unknown && rank === 0));
+  const choices = species.map((candidate, rank) => choice(candidate, form, !unknown && rank === 0));
   const list = h(
     "fieldset",
     { class: "species" },
@@ -47,6 +49,9 @@ export function recognitionView(recognition: Recognition): RecognitionChoice {
       other,
     ),
   );
+  list.addEventListener("input", () => {
+    other.required = otherRadio.checked;
+  });
   const view = h("div", {}, list, h("p", { class: "notice" }, recognition.notice));
   const chosen = () => {
     const value = list.querySelector<HTMLInputElement>("input[type=radio]:checked")?.value ?? "";
@@ -62,14 +67,14 @@ export function recognitionView(recognition: Recognition): RecognitionChoice {
   return { view, summary, species: chosen };
 }
 
-function choice(candidate: Species, checked: boolean): HTMLElement {
+function choice(candidate: Species, form: string, checked: boolean): HTMLElement {
   const bar = h("span", { class: "bar", "aria-hidden": "true" });
   // The content security policy forbids style attributes, not the style object.
   bar.style.setProperty("--share", String(candidate.confidence));
   return h(
     "label",
     { class: "choice" },
-    h("input", { type: "radio", name: "species", value: candidate.scientificName, checked }),
+    h("input", { type: "radio", name: "species", form, value: candidate.scientificName, checked }),
     h("span", { class: "choice-name" }, h("i", {}, candidate.scientificName)),
     h("span", { class: "choice-share" }, percent(candidate.confidence)),
     bar,
