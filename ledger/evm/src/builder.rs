@@ -344,3 +344,6 @@ impl ReceiptBuilder for Receipts {
         Receipt::from_typed(context.tx_type, receipt.with_bloom())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,6 +42,14 @@ pub fn execute_block(
     }
     let executed = builder.finish()?;
     compare_headers(block.header(), executed.block.block().header())?;
+    let [found, expected] = [block.body(), executed.block.block().body()].map(|body| {
+        if body.withdrawals.is_some() {
+            "present"
+        } else {
+            "absent"
+        }
+    });
+    compare("withdrawals", found, expected)?;
     compare("hash", block.hash(), executed.block.hash())?;
     Ok(executed)
 }
@@ -147,3 +155,6 @@ fn compare<T: PartialEq + Display>(
         expected: expected.to_string(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,6 +49,8 @@ mod rejection;
 mod root;
 mod rules;
 mod simulation;
+#[cfg(test)]
+mod testing;
 mod view;
 
 pub use account::Account;

@@ -43,6 +43,12 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// The store has a table that this program does not know.
+    #[error("the store has a table `{table}` of a newer phytomer; update this one to open it")]
+    Newer {
+        /// Name of the table.
+        table: String,
+    },
     /// The batch is larger than a store takes at once.
     #[error("a batch of {len} bytes is over the {max} that one write may hold; split it")]
     TooLarge {
