@@ -67,10 +67,11 @@ fn is_named(text: &[u8], name: &Iri) -> bool {
         && json::parse(text).is_ok_and(|parsed| parsed.value["id"] == name.as_str())
 }
 
-/// Reads a list that passes the gate itself. Domain and challenge are about the
-/// certificate's proof, not about the list's.
+/// Reads a list that passes the gate itself. Domain, challenge and trust are
+/// about the certificate; whether the issuer is the same is asked for the list.
 fn read(text: &[u8], policy: &Policy) -> Result<StatusListCredential, String> {
     let policy = Policy {
+        issuers: None,
         domain: None,
         challenge: None,
         ..policy.clone()
