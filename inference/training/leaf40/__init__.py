@@ -1,0 +1,1 @@
+"""Trains the leaf model that ships with phytomer."""
