@@ -66,8 +66,6 @@ fn load() -> Result<ContextLoader, String> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use super::*;
 
     #[test]

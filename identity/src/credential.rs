@@ -451,8 +451,6 @@ fn from_wire_date(text: &str, field: &'static str) -> Result<Timestamp, Error> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use super::*;
     use crate::fixtures::{certificate, issuer};
 
@@ -493,7 +491,8 @@ mod tests {
 
     #[test]
     fn what_breaks_a_limit_is_not_issued() {
-        let edits: [(fn(&mut PlantCertificate), &str); 5] = [
+        type Edit = fn(&mut PlantCertificate);
+        let edits: [(Edit, &str); 5] = [
             (
                 |it| it.parents.resize(PARENTS_MAX + 1, it.parents[0].clone()),
                 "parents",

@@ -1,5 +1,4 @@
 //! What the tests of this crate start from: issuers, a certificate, lists.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use jiff::Timestamp;
 

@@ -28,8 +28,6 @@ impl CredentialHash {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use super::*;
     use crate::{
         ProofOptions,

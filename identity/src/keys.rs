@@ -128,8 +128,6 @@ fn expand(root: &Secret, info: &[&[u8]]) -> Secret {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use super::*;
 
     fn root(byte: u8) -> Secret {

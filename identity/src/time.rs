@@ -51,8 +51,6 @@ fn has_shape(bytes: &[u8], pattern: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use super::*;
 
     #[test]

@@ -84,8 +84,6 @@ impl fmt::Debug for OperatorToken {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use std::{fs, os::unix::fs::PermissionsExt};
 
     use super::*;

@@ -49,7 +49,7 @@ impl Profile {
 
 /// What a credential says, once its schema was looked at.
 pub(super) enum Content {
-    Plant(PlantCertificate),
+    Plant(Box<PlantCertificate>),
     StatusList(StatusListCredential),
 }
 
@@ -73,7 +73,8 @@ impl Document {
             Some(proof) => vec![proof],
         };
         let content = match profile {
-            Profile::PlantCertificate => PlantCertificate::from_value(&value).map(Content::Plant),
+            Profile::PlantCertificate => PlantCertificate::from_value(&value)
+                .map(|certificate| Content::Plant(Box::new(certificate))),
             Profile::StatusList => {
                 StatusListCredential::from_value(&value).map(Content::StatusList)
             }

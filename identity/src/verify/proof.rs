@@ -206,7 +206,9 @@ fn check_form(this: &ProofInquiry<'_>) -> Outcome {
         let is_list = value
             .as_array()
             .is_some_and(|items| items.iter().all(Value::is_string));
-        if !value.is_string() && !(is_list && MAY_BE_LISTS.contains(&name.as_str())) {
+        let may_be_list = MAY_BE_LISTS.contains(&name.as_str());
+        let is_text = value.is_string() || (is_list && may_be_list);
+        if !is_text {
             return Outcome::failed(format!("`{name}` is not a text"));
         }
     }

@@ -119,7 +119,7 @@ const IN_ITSELF: &[Forgery] = &[
         };
     }),
     forgery(C::Json, "a text that is cut short", |scene| {
-        scene.edit_text = |text| text[..text.len() - 1].as_bytes().to_vec();
+        scene.edit_text = |text| text.as_bytes()[..text.len() - 1].to_vec();
     }),
     forgery(C::Json, "a text that is not UTF-8", |scene| {
         scene.edit_text = |text| {

@@ -30,8 +30,10 @@ pub(super) struct Scene {
     pub(super) edit_text: fn(String) -> Vec<u8>,
     /// Who signs the status lists.
     pub(super) list_signer: Issuer,
-    /// Changes the revocation list before it is signed, and its text after.
-    pub(super) revocation: (fn(&mut StatusListCredential), fn(&mut Value)),
+    /// Changes the revocation list before it is signed.
+    pub(super) revocation: fn(&mut StatusListCredential),
+    /// Changes the revocation list after it was signed.
+    pub(super) revocation_after: fn(&mut Value),
     /// Changes the suspension list before it is signed.
     pub(super) suspension: fn(&mut StatusListCredential),
     /// When the lists are signed.
@@ -60,7 +62,8 @@ impl Scene {
             after: |_, _| (),
             edit_text: String::into_bytes,
             list_signer: issuer(1),
-            revocation: (|_| (), |_| ()),
+            revocation: |_| (),
+            revocation_after: |_| (),
             suspension: |_| (),
             evidence_time: issued(),
             edit_facts: |_| (),
@@ -118,9 +121,9 @@ impl Scene {
     fn revocation_list(&self) -> Vec<u8> {
         let mut list = status_list(&self.list_signer, StatusPurpose::Revocation);
         list.valid_from = self.evidence_time;
-        (self.revocation.0)(&mut list);
+        (self.revocation)(&mut list);
         let mut value = self.sign_list(&list);
-        (self.revocation.1)(&mut value);
+        (self.revocation_after)(&mut value);
         value.to_string().into_bytes()
     }
 

@@ -14,7 +14,7 @@ fn certificate_of(facts: &mut LedgerFacts) -> &mut LedgerCertificate {
 pub(super) const IN_EVIDENCE: &[Forgery] = &[
     // The status lists.
     forgery(C::Revocation, "a revoked certificate", |scene| {
-        scene.revocation.0 = |list| list.list.set(crate::fixtures::STATUS_INDEX).unwrap();
+        scene.revocation = |list| list.list.set(crate::fixtures::STATUS_INDEX).unwrap();
     }),
     forgery(
         C::Revocation,
@@ -29,22 +29,21 @@ pub(super) const IN_EVIDENCE: &[Forgery] = &[
         |scene| {
             scene.list_signer = issuer(9);
             scene.policy.issuers = None;
-            scene.revocation.1 = |list| list["issuer"] = json!(issuer(1).did());
+            scene.revocation_after = |list| list["issuer"] = json!(issuer(1).did());
         },
     ),
     forgery(C::Revocation, "a list changed after signing", |scene| {
-        scene.revocation.1 = |list| list["validFrom"] = json!("2026-05-01T08:30:01Z");
+        scene.revocation_after = |list| list["validFrom"] = json!("2026-05-01T08:30:01Z");
     }),
     forgery(
         C::Revocation,
         "the list of suspensions under the other's name",
         |scene| {
-            scene.revocation.0 = |list| list.purpose = crate::StatusPurpose::Suspension;
+            scene.revocation = |list| list.purpose = crate::StatusPurpose::Suspension;
         },
     ),
     forgery(C::Revocation, "a list from last year", |scene| {
-        scene.revocation.0 =
-            |list| list.valid_until = Some("2026-05-01T09:00:00Z".parse().unwrap());
+        scene.revocation = |list| list.valid_until = Some("2026-05-01T09:00:00Z".parse().unwrap());
     }),
     forgery(C::Revocation, "an index beyond the list's end", |scene| {
         for place in 0..2 {
@@ -58,7 +57,7 @@ pub(super) const IN_EVIDENCE: &[Forgery] = &[
         C::Revocation,
         "a list that unpacks to a gigabyte",
         |scene| {
-            scene.revocation.1 = |list| {
+            scene.revocation_after = |list| {
                 use std::io::Write;
                 let mut gzip =
                     flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
