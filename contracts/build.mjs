@@ -13,7 +13,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const solc = createRequire(import.meta.url)("solc");
 
 /** Contract → source that defines it. Each gets one artifact. */
-const contracts = {
+export const contracts = {
   AccessManager: "@openzeppelin/contracts/access/manager/AccessManager.sol",
   Escrow: "src/Escrow.sol",
   IssuerRegistry: "src/IssuerRegistry.sol",
@@ -38,36 +38,39 @@ const settings = {
 };
 
 /** Sources come from this folder and from node_modules, and nowhere else. */
-function read(source) {
+export function read(source) {
   const path = source.startsWith("@") ? join(here, "node_modules", source) : join(here, source);
   return readFileSync(path, "utf8").replaceAll("\r\n", "\n");
 }
 
-function compile() {
+/** Compiles the named contracts into artifacts; `readSource` yields the text of a source. */
+export function compile(names = Object.keys(contracts), readSource = read) {
   const input = {
     language: "Solidity",
-    sources: Object.fromEntries(Object.values(contracts).map((source) => [source, { content: read(source) }])),
+    sources: Object.fromEntries(names.map((name) => [contracts[name], { content: readSource(contracts[name]) }])),
     settings: {
       ...settings,
-      outputSelection: { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object", "metadata"] } },
+      outputSelection: { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"] } },
     },
   };
   const load = (source) => {
     try {
-      return { contents: read(source) };
+      return { contents: readSource(source) };
     } catch (error) {
       return { error: error.message };
     }
   };
   const output = JSON.parse(solc.compile(JSON.stringify(input), { import: load }));
   const complaints = (output.errors ?? []).filter((error) => error.errorCode !== transientStorageAdvice);
-  for (const { formattedMessage } of complaints) console.error(formattedMessage);
-  if (complaints.length > 0) fail("the sources do not compile without errors and warnings: mend them first");
-  return output.contracts;
+  if (complaints.length > 0) {
+    const texts = complaints.map((complaint) => complaint.formattedMessage);
+    throw new Error(`${texts.join("\n")}\nthe sources do not compile without errors and warnings: mend them first`);
+  }
+  return names.map((name) => artifact(name, contracts[name], output.contracts[contracts[name]][name]));
 }
 
-/** The IPFS multihash of the metadata, from the CBOR map that ends the code:
-    a1/a2, "ipfs", 58 22, then 34 bytes. */
+/** The IPFS multihash of the metadata, from the CBOR map that ends the code: the text "ipfs",
+    then 58 22 for a string of 34 bytes. */
 function metadataHash(code) {
   const mark = "64697066735822";
   const at = code.lastIndexOf(mark);
@@ -78,8 +81,12 @@ function metadataHash(code) {
 function artifact(name, source, { abi, evm }) {
   const deployedBytes = evm.deployedBytecode.object.length / 2;
   const initBytes = evm.bytecode.object.length / 2;
-  if (deployedBytes > codeBytesMax) fail(`${name} has ${deployedBytes} bytes of code; EIP-170 allows ${codeBytesMax}`);
-  if (initBytes > initCodeBytesMax) fail(`${name} has ${initBytes} bytes of init code; EIP-3860 allows ${initCodeBytesMax}`);
+  if (deployedBytes > codeBytesMax) {
+    throw new Error(`${name} has ${deployedBytes} bytes of code; EIP-170 allows ${codeBytesMax}`);
+  }
+  if (initBytes > initCodeBytesMax) {
+    throw new Error(`${name} has ${initBytes} bytes of init code; EIP-3860 allows ${initCodeBytesMax}`);
+  }
   return {
     contractName: name,
     source,
@@ -92,31 +99,33 @@ function artifact(name, source, { abi, evm }) {
   };
 }
 
-function fail(message) {
-  console.error(`contracts: ${message}`);
-  process.exit(1);
-}
-
-function main() {
-  const check = process.argv[2] === "--check";
+function main(check) {
   const folder = join(here, "artifacts");
   mkdirSync(folder, { recursive: true });
-  const output = compile();
   const differing = [];
-  for (const [name, source] of Object.entries(contracts)) {
-    const made = artifact(name, source, output[source][name]);
+  for (const made of compile()) {
     const text = `${JSON.stringify(made, null, 1)}\n`;
-    const path = join(folder, `${name}.json`);
+    const path = join(folder, `${made.contractName}.json`);
     const same = existsSync(path) && readFileSync(path, "utf8") === text;
-    if (!same && check) differing.push(name);
+    if (!same && check) differing.push(made.contractName);
     if (!same && !check) writeFileSync(path, text);
-    console.log(`${name}: ${made.deployedBytes} bytes${same ? "" : check ? ", DIFFERS" : ", written"}`);
+    console.log(`${made.contractName}: ${made.deployedBytes} bytes${same ? "" : check ? ", DIFFERS" : ", written"}`);
   }
   const known = Object.keys(contracts).map((name) => `${name}.json`);
   differing.push(...readdirSync(folder).filter((file) => !known.includes(file)));
   if (differing.length > 0) {
-    fail(`artifacts/ does not match the sources: ${differing.join(", ")}. Run \`npm ci && node build.mjs\` in contracts/ and commit artifacts/.`);
+    throw new Error(
+      `artifacts/ does not match the sources: ${differing.join(", ")}. ` +
+        "Run `npm ci && node build.mjs` in contracts/ and commit artifacts/.",
+    );
   }
 }
 
-main();
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  try {
+    main(process.argv.includes("--check"));
+  } catch (error) {
+    console.error(`contracts: ${error.message}`);
+    process.exitCode = 1;
+  }
+}

@@ -5,7 +5,7 @@ import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManage
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
-import {IPlantCertificate} from "./IPlantCertificate.sol";
+import {IPlantCertificate, Lot} from "./IPlantCertificate.sol";
 
 /// @notice Where an offer stands.
 enum OfferStatus {
@@ -98,6 +98,9 @@ contract Escrow is AccessManaged, ReentrancyGuardTransient {
     /// @notice The deadline is not after `timestamp`, the time of the block.
     error DeadlinePassed(uint64 deadline, uint256 timestamp);
 
+    /// @notice The deadline is after the certificate expires.
+    error OutlivesCertificate(uint64 deadline, uint64 expiresAt);
+
     /// @notice The certificate is in order and the deadline after `timestamp`: no refund yet.
     error TooEarly(uint64 deadline, uint256 timestamp);
 
@@ -123,7 +126,7 @@ contract Escrow is AccessManaged, ReentrancyGuardTransient {
     /// escrow takes it.
     /// @param price In the smallest unit of the currency, more than 0.
     /// @param buyer Who may buy; zero: anyone.
-    /// @param deadline Unix seconds, in the future.
+    /// @param deadline Unix seconds, in the future and no later than the certificate expires.
     function offer(
         uint256 certificate,
         uint256 price,
@@ -132,7 +135,9 @@ contract Escrow is AccessManaged, ReentrancyGuardTransient {
     ) external nonReentrant returns (uint256 id) {
         require(price != 0, NoPrice());
         require(deadline > block.timestamp, DeadlinePassed(deadline, block.timestamp));
-        require(certificates.lot(certificate).remainder != 0, NothingLeft(certificate));
+        Lot memory lot = certificates.lot(certificate);
+        require(lot.expiresAt == 0 || deadline <= lot.expiresAt, OutlivesCertificate(deadline, lot.expiresAt));
+        require(lot.remainder != 0, NothingLeft(certificate));
         id = ++offerCount;
         _offers[id] = Offer({
             seller: msg.sender,
@@ -164,8 +169,7 @@ contract Escrow is AccessManaged, ReentrancyGuardTransient {
     function confirm(uint256 id) external nonReentrant {
         Offer storage sale = _requireStatus(id, OfferStatus.Funded);
         require(msg.sender == sale.buyer, NotParty(id, msg.sender));
-        require(!certificates.locked(sale.certificate), CertificateLocked(sale.certificate));
-        _complete(id, sale);
+        require(_complete(id, sale), CertificateLocked(sale.certificate));
     }
 
     /// @notice The seller takes an offer back that nobody has paid.
@@ -174,7 +178,7 @@ contract Escrow is AccessManaged, ReentrancyGuardTransient {
         require(msg.sender == sale.seller, NotParty(id, msg.sender));
         sale.status = OfferStatus.Cancelled;
         emit Closed(id, OfferStatus.Cancelled);
-        _handOverIfUnlocked(id, sale);
+        _handOver(id, sale, sale.seller);
     }
 
     /// @notice Gives the money back: at any time by the seller; by the buyer from the deadline on,
@@ -199,7 +203,8 @@ contract Escrow is AccessManaged, ReentrancyGuardTransient {
         emit Disputed(id, msg.sender);
     }
 
-    /// @notice The inspector decides a dispute. Restricted by the access manager.
+    /// @notice The inspector decides a dispute, also while the certificate is locked. Restricted
+    /// by the access manager.
     /// @param toSeller Whether the sale stands; else the money goes back.
     function resolve(uint256 id, bool toSeller) external restricted nonReentrant {
         Offer storage sale = _requireStatus(id, OfferStatus.Disputed);
@@ -212,11 +217,13 @@ contract Escrow is AccessManaged, ReentrancyGuardTransient {
     function reclaim(uint256 id) external nonReentrant {
         Offer storage sale = _offers[id];
         OfferStatus status = sale.status;
-        bool ended = status == OfferStatus.Completed || status == OfferStatus.Cancelled || status == OfferStatus.Refunded;
-        require(ended, WrongOfferStatus(id, status));
+        bool sold = status == OfferStatus.Completed;
+        require(
+            sold || status == OfferStatus.Cancelled || status == OfferStatus.Refunded,
+            WrongOfferStatus(id, status)
+        );
         require(_heldFor[sale.certificate] == id, NothingHeld(id));
-        require(!certificates.locked(sale.certificate), CertificateLocked(sale.certificate));
-        _handOverIfUnlocked(id, sale);
+        require(_handOver(id, sale, sold ? sale.buyer : sale.seller), CertificateLocked(sale.certificate));
     }
 
     /// @notice An offer; status None for an unknown id.
@@ -229,28 +236,28 @@ contract Escrow is AccessManaged, ReentrancyGuardTransient {
         return _heldFor[certificate];
     }
 
-    function _complete(uint256 id, Offer storage sale) private {
+    function _complete(uint256 id, Offer storage sale) private returns (bool handedOver) {
         sale.status = OfferStatus.Completed;
         emit Completed(id);
-        _handOverIfUnlocked(id, sale);
+        handedOver = _handOver(id, sale, sale.buyer);
         currency.safeTransfer(sale.seller, sale.price);
     }
 
     function _refund(uint256 id, Offer storage sale) private {
         sale.status = OfferStatus.Refunded;
         emit Closed(id, OfferStatus.Refunded);
-        _handOverIfUnlocked(id, sale);
+        _handOver(id, sale, sale.seller);
         currency.safeTransfer(sale.buyer, sale.price);
     }
 
-    /// @dev Gives the certificate to the buyer of a completed offer, or back to the seller.
-    function _handOverIfUnlocked(uint256 id, Offer storage sale) private {
+    /// @dev Gives the certificate to `to`, unless it is locked: then it stays for {reclaim}.
+    function _handOver(uint256 id, Offer storage sale, address to) private returns (bool) {
         uint256 certificate = sale.certificate;
-        if (certificates.locked(certificate)) return;
+        if (certificates.locked(certificate)) return false;
         delete _heldFor[certificate];
-        address to = sale.status == OfferStatus.Completed ? sale.buyer : sale.seller;
         emit HandedOver(id, certificate, to);
         certificates.transferFrom(address(this), to, certificate);
+        return true;
     }
 
     function _requireStatus(uint256 id, OfferStatus status) private view returns (Offer storage sale) {

@@ -59,12 +59,12 @@ interface IIssuerRegistry {
     /// @notice `validUntil` is not after `timestamp`, the time of the block.
     error AlreadyEnded(uint64 validUntil, uint256 timestamp);
 
-    /// @notice Lets `authority` accredit issuers. Restricted by the access manager.
-    function addAuthority(address authority) external;
+    /// @notice Lets `account` accredit issuers. Restricted by the access manager.
+    function addAuthority(address account) external;
 
-    /// @notice Takes the right, and the standing of all its issuers, from `authority`. Restricted
+    /// @notice Takes the right, and the standing of all its issuers, from `account`. Restricted
     /// by the access manager. Adding it again brings both back.
-    function removeAuthority(address authority) external;
+    function removeAuthority(address account) external;
 
     /// @notice Accredits `issuer`, or replaces its accreditation by this one.
     /// @dev An issuer stays with the authority that accredited it first, even after a withdrawal,

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0 OR MIT
 pragma solidity 0.8.37;
 
+import {Arrays} from "@openzeppelin/contracts/utils/Arrays.sol";
 import {IPlantCertificate, Lot, Status} from "./IPlantCertificate.sol";
 
 /// @title The graph of lots: parents, children, and the walk over all ancestors
 /// @dev A lot's ancestors never change once it exists, and every lot is refused that would have
 /// more than `ANCESTORS_MAX` distinct ones, so each walk is bounded, diamonds included.
 library Lineage {
+    using Arrays for uint256[];
+
     /// @dev Direct parents of one lot.
     uint256 internal constant PARENTS_MAX = 8;
 
@@ -60,7 +63,7 @@ library Lineage {
             queue[i] = ids[count - 1 - i];
         }
         for (uint256 next = 0; next < count; ++next) {
-            uint256 id = queue[next];
+            uint256 id = queue.unsafeMemoryAccess(next);
             Status own = graph.lots[id].status;
             if (own == Status.Revoked || (own == Status.Suspended && status != Status.Revoked)) {
                 (status, cause) = (own, id);
@@ -79,17 +82,22 @@ library Lineage {
     function _insert(uint256[] memory queue, uint256 from, uint256 count, uint256 id) private pure returns (uint256) {
         uint256 low = from;
         uint256 high = count;
-        while (low < high) {
-            uint256 middle = (low + high) / 2;
-            if (queue[middle] > id) low = middle + 1;
-            else high = middle;
+        unchecked {
+            // `from <= low <= high <= count <= queue.length` all along.
+            while (low < high) {
+                uint256 middle = (low + high) >> 1;
+                if (queue.unsafeMemoryAccess(middle) > id) low = middle + 1;
+                else high = middle;
+            }
+            if (low < count && queue.unsafeMemoryAccess(low) == id) return count;
+            require(count < queue.length, IPlantCertificate.TooManyAncestors(ANCESTORS_MAX));
+            // Moves queue[low..count) one place on: `count` is within the array by the line above.
+            assembly ("memory-safe") {
+                let place := add(add(queue, 0x20), shl(5, low))
+                mcopy(add(place, 0x20), place, shl(5, sub(count, low)))
+                mstore(place, id)
+            }
+            return count + 1;
         }
-        if (low < count && queue[low] == id) return count;
-        require(count < queue.length, IPlantCertificate.TooManyAncestors(ANCESTORS_MAX));
-        for (uint256 i = count; i > low; --i) {
-            queue[i] = queue[i - 1];
-        }
-        queue[low] = id;
-        return count + 1;
     }
 }

@@ -32,8 +32,9 @@ contract PlantCertificate is ERC721, IPlantCertificate, ReentrancyGuardTransient
     /// @notice Direct children that a lot may have.
     uint256 public constant CHILDREN_MAX = Lineage.CHILDREN_MAX;
 
-    /// @notice Children that one call of `split` may make: they fit a transaction (EIP-7825).
-    uint256 public constant CHILDREN_PER_SPLIT_MAX = 64;
+    /// @notice Children that one call of `split` may make: they fit a transaction (EIP-7825),
+    /// even below a parent with as many ancestors as are allowed.
+    uint256 public constant CHILDREN_PER_SPLIT_MAX = 50;
 
     /// @dev ERC-165 identifiers of ERC-4906 and ERC-5192.
     bytes4 private constant ERC4906_ID = 0x49064906;
@@ -101,7 +102,7 @@ contract PlantCertificate is ERC721, IPlantCertificate, ReentrancyGuardTransient
         _requireAccredited(newLot.taxon);
         for (uint256 i = 0; i < count; ++i) {
             uint256 parent = parentIds[i];
-            require(i == 0 || parentIds[i - 1] < parent, ParentsNotAscending(parentIds[i - 1], parent));
+            if (i != 0 && parentIds[i - 1] >= parent) revert ParentsNotAscending(parentIds[i - 1], parent);
             _requireDivisible(parent);
             _requireInherits(parent, newLot, false);
         }

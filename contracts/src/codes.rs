@@ -187,8 +187,6 @@ impl fmt::Display for Unit {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use alloy::primitives::{b256, fixed_bytes};
 
     use super::*;

@@ -112,8 +112,6 @@ status! {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use super::*;
 
     /// The members of a Solidity enum, read from its source.
