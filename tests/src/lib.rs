@@ -1,1 +1,2 @@
-//! Tests across crates, and the rules of the house as a test.
+//! Holds the tests across crates, in `it/`, and the tests that drive the node
+//! with programs that we did not write, in `npm/`.

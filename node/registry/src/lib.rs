@@ -1,1 +1,37 @@
-//! The use cases: recognise, certify, verify, trace, trade.
+//! The use cases of the product: recognise, certify, verify, trace, trade.
+//!
+//! A photo's way: [`Registry::certify`] asks the recogniser for the species,
+//! has the credential signed, keeps photo and credential under their hashes,
+//! and writes the certificate on the ledger. The ledger decides what is true;
+//! this crate keeps no state of its own beside the documents and the
+//! idempotency keys, and reads everything else from the contracts.
+//!
+//! It knows no HTTP: `node/api` turns requests into calls of [`Registry`].
+
+mod certify;
+mod chain;
+mod config;
+mod documents;
+mod error;
+mod events;
+mod metrics;
+mod registry;
+mod signer;
+mod split;
+mod status;
+mod trace;
+mod trade;
+mod types;
+mod verify;
+
+pub use config::{Config, LINEAGE_NODES_MAX, PAGE_LEN_MAX, SPLIT_CHILDREN_MAX};
+pub use error::Error;
+pub use events::{Event, EventId, EventKind};
+pub use registry::{Parts, Registry};
+pub use status::StatusPurpose;
+pub use types::{
+    Certificate, CertificateId, CertificatePage, CheckView, Details, InvalidId, IssuerView,
+    Lineage, LineageEdge, Offer, OfferId, OfferRequest, OfferStatus, Outcome, ParentShare, Price,
+    Quantity, SplitOutcome, SplitRequest, Status, StatusCause, TransactionView, Verdict,
+    Verification,
+};

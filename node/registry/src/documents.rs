@@ -1,0 +1,193 @@
+//! What this node keeps beside the ledger: photos and credentials under their
+//! hashes, the next status index, and the answers to idempotency keys.
+
+use std::sync::Arc;
+
+use alloy::primitives::B256;
+use bytes::Bytes;
+use phytomer_store::{Batch, Store, Table};
+
+use crate::error::Error;
+
+/// First byte of the keys of this crate in [`Table::Indexes`].
+const IDEMPOTENCY_PREFIX: u8 = b'k';
+/// Key of the counter of status indexes in [`Table::Meta`].
+const STATUS_INDEX_KEY: &[u8] = b"registry/next-status-index";
+
+/// A request that an idempotency key stands for, and the credential it led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Remembered {
+    /// BLAKE3 of the request, so that a key cannot be used for another one.
+    pub(crate) request: blake3::Hash,
+    /// Hash of the credential that was issued for it.
+    pub(crate) credential_hash: B256,
+}
+
+/// The documents. Cheap to clone; reads and writes run on blocking threads.
+#[derive(Clone)]
+pub(crate) struct Documents {
+    store: Arc<dyn Store>,
+}
+
+/// What one issuance writes, all or nothing, before the ledger is told.
+#[derive(Default)]
+pub(crate) struct Draft {
+    batch: Batch,
+}
+
+impl Draft {
+    /// Adds a photo; returns its BLAKE3 hash.
+    pub(crate) fn photo(&mut self, photo: Bytes) -> blake3::Hash {
+        let hash = blake3::hash(&photo);
+        self.batch
+            .put(Table::Blobs, hash.as_bytes().to_vec(), photo);
+        hash
+    }
+
+    /// Adds a signed credential under its hash.
+    pub(crate) fn credential(&mut self, hash: B256, credential: Vec<u8>) {
+        self.batch
+            .put(Table::Credentials, hash.to_vec(), credential);
+    }
+
+    /// Remembers which credential an idempotency key led to.
+    pub(crate) fn remember(&mut self, key: &str, remembered: &Remembered) {
+        let value = [
+            remembered.request.as_bytes().as_slice(),
+            remembered.credential_hash.as_slice(),
+        ]
+        .concat();
+        self.batch.put(Table::Indexes, idempotency_key(key), value);
+    }
+}
+
+impl Documents {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    /// Writes a draft durably.
+    pub(crate) async fn write(&self, draft: Draft) -> Result<(), Error> {
+        let store = Arc::clone(&self.store);
+        blocking(move || Ok(store.write(draft.batch)?)).await
+    }
+
+    /// A photo by its hash.
+    pub(crate) async fn blob(&self, hash: blake3::Hash) -> Result<Option<Bytes>, Error> {
+        self.get(Table::Blobs, hash.as_bytes().to_vec()).await
+    }
+
+    /// A signed credential by its hash.
+    pub(crate) async fn credential(&self, hash: B256) -> Result<Option<Bytes>, Error> {
+        self.get(Table::Credentials, hash.to_vec()).await
+    }
+
+    /// What an idempotency key led to.
+    pub(crate) async fn remembered(&self, key: &str) -> Result<Option<Remembered>, Error> {
+        let Some(value) = self.get(Table::Indexes, idempotency_key(key)).await? else {
+            return Ok(None);
+        };
+        let damaged = || Error::Corrupt {
+            what: "idempotency key",
+            why: format!("it has {} bytes instead of 64", value.len()),
+        };
+        let request: [u8; 32] = value
+            .get(..32)
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or_else(damaged)?;
+        let credential: [u8; 32] = value
+            .get(32..)
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or_else(damaged)?;
+        Ok(Some(Remembered {
+            request: request.into(),
+            credential_hash: credential.into(),
+        }))
+    }
+
+    /// The next status index that this node has not given out.
+    pub(crate) async fn next_status_index(&self) -> Result<u64, Error> {
+        let Some(value) = self.get(Table::Meta, STATUS_INDEX_KEY.to_vec()).await? else {
+            return Ok(0);
+        };
+        let bytes = value.as_ref().try_into().map_err(|_| Error::Corrupt {
+            what: "status index counter",
+            why: format!("it has {} bytes instead of 8", value.len()),
+        })?;
+        Ok(u64::from_be_bytes(bytes))
+    }
+
+    /// Takes all status indexes below `next` out of use, durably.
+    pub(crate) async fn reserve_status_indexes(&self, next: u64) -> Result<(), Error> {
+        let mut batch = Batch::new();
+        batch.put(
+            Table::Meta,
+            STATUS_INDEX_KEY.to_vec(),
+            next.to_be_bytes().to_vec(),
+        );
+        let store = Arc::clone(&self.store);
+        blocking(move || Ok(store.write(batch)?)).await
+    }
+
+    async fn get(&self, table: Table, key: Vec<u8>) -> Result<Option<Bytes>, Error> {
+        let store = Arc::clone(&self.store);
+        blocking(move || Ok(store.snapshot().get(table, &key)?)).await
+    }
+}
+
+fn idempotency_key(key: &str) -> Vec<u8> {
+    let mut bytes = vec![IDEMPOTENCY_PREFIX];
+    bytes.extend_from_slice(blake3::hash(key.as_bytes()).as_bytes());
+    bytes
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|_| Err(Error::Ledger("the node is stopping".into())))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use phytomer_store::MemoryStore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_written_is_found_under_its_hash() {
+        let documents = Documents::new(Arc::new(MemoryStore::new()));
+        let mut draft = Draft::default();
+        let photo = draft.photo(Bytes::from_static(b"leaf"));
+        draft.credential(B256::repeat_byte(7), b"{}".to_vec());
+        let remembered = Remembered {
+            request: blake3::hash(b"request"),
+            credential_hash: B256::repeat_byte(7),
+        };
+        draft.remember("key", &remembered);
+        documents.write(draft).await.unwrap();
+
+        assert_eq!(documents.blob(photo).await.unwrap().unwrap(), "leaf");
+        assert_eq!(
+            documents
+                .credential(B256::repeat_byte(7))
+                .await
+                .unwrap()
+                .unwrap(),
+            "{}"
+        );
+        assert_eq!(documents.remembered("key").await.unwrap(), Some(remembered));
+        assert_eq!(documents.remembered("other").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn reserved_status_indexes_are_not_given_out_again() {
+        let documents = Documents::new(Arc::new(MemoryStore::new()));
+        assert_eq!(documents.next_status_index().await.unwrap(), 0);
+        documents.reserve_status_indexes(5).await.unwrap();
+        assert_eq!(documents.next_status_index().await.unwrap(), 5);
+    }
+}
