@@ -67,7 +67,7 @@ pub enum Error {
     },
     /// An exported root secret cannot be read.
     #[error(
-        "this is not an exported root secret ({reason}): paste the whole line that `phytomer keys export` printed"
+        "this is not an exported root secret ({reason}): give the whole line that `phytomer keys export` wrote"
     )]
     InvalidExport {
         /// What was wrong with it.
