@@ -7,8 +7,8 @@
 use alloy::{
     eips::eip2718::{Decodable2718, Eip2718Error, Encodable2718},
     primitives::Address,
-    rlp::{self, Decodable},
 };
+use alloy_rlp::{self as rlp, Decodable};
 
 use crate::{Block, BlockBody, Header, Receipt, Transaction};
 
