@@ -25,22 +25,29 @@ use phytomer_ledger::{
     production,
 };
 use phytomer_primitives::{Recovered, Transaction};
+use phytomer_rocks::RocksStore;
 use phytomer_store::{MemoryStore, Store};
 
 const CHAIN_ID: u64 = 1_337;
 const GENESIS_TIME_S: u64 = 1_760_000_000;
 const TRANSACTIONS: u64 = 1_000;
-const RICH: SenderState = SenderState { nonce: 0, balance: U256::MAX };
+const RICH: SenderState = SenderState {
+    nonce: 0,
+    balance: U256::MAX,
+};
 
 fn spec() -> Spec {
-    dev(CHAIN_ID, Issuer::new(Address::repeat_byte(1), "did:key:z"), GENESIS_TIME_S)
+    dev(
+        CHAIN_ID,
+        Issuer::new(Address::repeat_byte(1), "did:key:z"),
+        GENESIS_TIME_S,
+    )
 }
 
 /// Signed transactions of the ten development accounts, each to a recipient of its own.
 fn sign(input: impl Fn(Address) -> (Address, Bytes)) -> Vec<Transaction> {
-    let accounts = DevAccount::ALL.map(|account| {
-        PrivateKeySigner::from_bytes(&account.private_key()).unwrap()
-    });
+    let accounts = DevAccount::ALL
+        .map(|account| PrivateKeySigner::from_bytes(&account.private_key()).unwrap());
     (0..TRANSACTIONS)
         .map(|index| {
             let recipient = Address::left_padding_from(&(0x1_0000 + index).to_be_bytes());
@@ -69,26 +76,40 @@ fn transfers() -> Vec<Transaction> {
 
 fn erc20_transfers() -> Vec<Transaction> {
     sign(|to| {
-        let call = TestUSD::transferCall { to, value: U256::from(1) };
+        let call = TestUSD::transferCall {
+            to,
+            value: U256::from(1),
+        };
         (predeploy::TUSD, call.abi_encode().into())
     })
 }
 
 fn recover(transactions: Vec<Transaction>) -> Vec<Recovered> {
-    let rules = Rules { chain_id: CHAIN_ID, block_gas_limit: 60_000_000 };
-    transactions.into_iter().map(|transaction| check(transaction, &rules).unwrap()).collect()
+    let rules = Rules {
+        chain_id: CHAIN_ID,
+        block_gas_limit: 60_000_000,
+    };
+    transactions
+        .into_iter()
+        .map(|transaction| check(transaction, &rules).unwrap())
+        .collect()
 }
 
 fn filled_pool(transactions: &[Recovered]) -> Pool {
     let mut pool = Pool::new(PoolConfig::default());
     for transaction in transactions {
-        pool.insert(PooledTransaction::new(transaction.clone()), RICH, Instant::now()).unwrap();
+        pool.insert(
+            PooledTransaction::new(transaction.clone()),
+            RICH,
+            Instant::now(),
+        )
+        .unwrap();
     }
     pool
 }
 
 fn rocks(folder: &Path) -> Arc<dyn Store> {
-    Arc::new(phytomer_rocks::RocksStore::open(folder).unwrap())
+    Arc::new(RocksStore::open(folder, &phytomer_rocks::Config::default()).unwrap())
 }
 
 /// Makes one block of all transactions.
@@ -100,7 +121,10 @@ fn make_block(chain: &Chain, pool: &Pool) {
     let proposal = production::build(chain.rules(), &*reader, &parent, attributes, best).unwrap();
     drop(reader);
     chain.commit(&proposal.executed).unwrap();
-    assert_eq!(proposal.executed.block.receipts().len() as u64, TRANSACTIONS);
+    assert_eq!(
+        proposal.executed.block.receipts().len() as u64,
+        TRANSACTIONS
+    );
 }
 
 /// Executes all transactions and throws the result away.
@@ -118,7 +142,9 @@ fn execute(chain: &Chain, transactions: &[Recovered]) {
 
 fn pool(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("pool");
-    group.throughput(Throughput::Elements(TRANSACTIONS)).sample_size(20);
+    group
+        .throughput(Throughput::Elements(TRANSACTIONS))
+        .sample_size(20);
     let transactions = transfers();
     group.bench_function("check", |bencher| {
         bencher.iter_batched(|| transactions.clone(), recover, BatchSize::LargeInput);
@@ -135,13 +161,21 @@ fn blocks(criterion: &mut Criterion) {
         let recovered = recover(transactions);
         let pool = filled_pool(&recovered);
         let mut group = criterion.benchmark_group(format!("block/{name}"));
-        group.throughput(Throughput::Elements(TRANSACTIONS)).sample_size(10);
+        group
+            .throughput(Throughput::Elements(TRANSACTIONS))
+            .sample_size(10);
 
         let fresh = || Chain::open(Arc::new(MemoryStore::new()), &spec()).unwrap();
         let chain = fresh();
-        group.bench_function("execution", |bencher| bencher.iter(|| execute(&chain, &recovered)));
+        group.bench_function("execution", |bencher| {
+            bencher.iter(|| execute(&chain, &recovered))
+        });
         group.bench_function("memory", |bencher| {
-            bencher.iter_batched(fresh, |chain| make_block(&chain, &pool), BatchSize::PerIteration);
+            bencher.iter_batched(
+                fresh,
+                |chain| make_block(&chain, &pool),
+                BatchSize::PerIteration,
+            );
         });
         group.bench_function("rocksdb", |bencher| {
             let setup = || {

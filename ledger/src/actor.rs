@@ -61,7 +61,11 @@ pub(crate) struct Actor {
 
 impl Actor {
     pub(crate) const fn new(shared: Arc<Shared>, clock: Arc<dyn Clock>) -> Self {
-        Self { shared, clock, last_block: None }
+        Self {
+            shared,
+            clock,
+            last_block: None,
+        }
     }
 
     /// Makes blocks until `shutdown`. A block that is being made is finished first.
@@ -112,7 +116,10 @@ impl Actor {
         let shared = Arc::clone(&self.shared);
         let unix_time_s = self.clock.unix_time_s();
         let outcome = spawn_blocking(move || produce(&shared, unix_time_s)).await;
-        if let Err(error) = outcome.map_err(ProduceError::from).and_then(|outcome| outcome) {
+        if let Err(error) = outcome
+            .map_err(ProduceError::from)
+            .and_then(|outcome| outcome)
+        {
             self.fail(&error);
         }
     }
@@ -120,7 +127,10 @@ impl Actor {
     async fn probe(&self) {
         let shared = Arc::clone(&self.shared);
         let outcome = spawn_blocking(move || shared.chain.probe(shared.head().number)).await;
-        match outcome.map_err(ProduceError::from).and_then(|outcome| outcome.map_err(Into::into)) {
+        match outcome
+            .map_err(ProduceError::from)
+            .and_then(|outcome| outcome.map_err(Into::into))
+        {
             Ok(()) => {
                 tracing::info!("the disk has space again; the ledger takes transactions");
                 self.shared.health.send_replace(Health::Running);
@@ -134,7 +144,9 @@ impl Actor {
         self.shared.metrics.commit_failures.inc();
         let health = match error {
             ProduceError::Write(StoreError::Full { .. }) => Health::DiskFull,
-            other => Health::Failed { reason: other.to_string() },
+            other => Health::Failed {
+                reason: other.to_string(),
+            },
         };
         if self.shared.health.send_replace(health.clone()) == health {
             return;
@@ -181,13 +193,17 @@ struct StopGuard(Arc<Shared>);
 
 impl StopGuard {
     fn stop_in_order(self) {
-        self.0.health.send_replace(Health::Stopped { reason: "the node is stopping".into() });
+        self.0.health.send_replace(Health::Stopped {
+            reason: "the node is stopping".into(),
+        });
     }
 }
 
 impl Drop for StopGuard {
     fn drop(&mut self) {
-        let unexpected = || Health::Stopped { reason: "the block producer ended unexpectedly".into() };
+        let unexpected = || Health::Stopped {
+            reason: "the block producer ended unexpectedly".into(),
+        };
         self.0.health.send_if_modified(|health| {
             let running = !matches!(health, Health::Stopped { .. });
             if running {

@@ -15,6 +15,8 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn unix_time_s(&self) -> u64 {
         // Before 1970 a block's time is its parent's, as with every clock that runs behind.
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |time| time.as_secs())
     }
 }

@@ -41,7 +41,7 @@ pub struct PoolConfig {
     /// How much higher both fees of a replacement must be, in percent.
     pub price_bump_percent: u64,
     /// The lowest priority fee that is taken, in wei per gas.
-    pub priority_fee_min: u128,
+    pub priority_fee_min: u64,
     /// How long a transaction may wait for a missing nonce or for funds, in milliseconds.
     pub queued_lifetime_ms: u64,
 }

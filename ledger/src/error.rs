@@ -58,7 +58,9 @@ pub enum SubmitError {
     #[error(transparent)]
     Rejected(#[from] Rejection),
     /// The ledger is read-only, because the disk is full.
-    #[error("refused: the disk is full and the ledger is read-only; free some space and send again")]
+    #[error(
+        "refused: the disk is full and the ledger is read-only; free some space and send again"
+    )]
     DiskFull,
     /// The ledger is read-only, because it failed to make a block, or the chain cannot be read.
     #[error("refused: the ledger is read-only, because {reason}; see the log of the node")]
@@ -94,7 +96,9 @@ impl SubmitError {
     pub(crate) fn from_query(error: QueryError) -> Self {
         match error {
             QueryError::Closed => Self::Closed,
-            other => Self::Failed { reason: other.to_string() },
+            other => Self::Failed {
+                reason: other.to_string(),
+            },
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use alloy::{consensus::Transaction as _, eips::eip4844::BLOB_TX_MIN_BLOB_GASPRICE, rpc::types::FeeHistory};
+use alloy::{
+    consensus::Transaction as _, eips::eip4844::BLOB_TX_MIN_BLOB_GASPRICE, rpc::types::FeeHistory,
+};
 use phytomer_primitives::{CommittedBlock, Header};
 
 /// Blocks that the suggestion looks back on, as in geth.
@@ -47,7 +49,9 @@ impl TipOracle {
         let mut samples: Vec<u128> = self.samples.iter().flatten().copied().collect();
         samples.sort_unstable();
         let index = samples.len().saturating_sub(1) * SUGGESTION_PERCENTILE / 100;
-        samples.get(index).map_or(TIP_DEFAULT, |tip| (*tip).min(TIP_MAX))
+        samples
+            .get(index)
+            .map_or(TIP_DEFAULT, |tip| (*tip).min(TIP_MAX))
     }
 }
 
@@ -81,17 +85,25 @@ pub(crate) enum Rewards {
 
 /// Adds the figures of one block's header.
 pub(crate) fn push_header(history: &mut FeeHistory, header: &Header) {
-    history.base_fee_per_gas.push(header.base_fee_per_gas.unwrap_or_default().into());
-    history.gas_used_ratio.push(ratio(header.gas_used, header.gas_limit));
+    history
+        .base_fee_per_gas
+        .push(header.base_fee_per_gas.unwrap_or_default().into());
+    history
+        .gas_used_ratio
+        .push(ratio(header.gas_used, header.gas_limit));
     // The chain carries no blobs, so their price never leaves its minimum (EIP-4844).
-    history.base_fee_per_blob_gas.push(BLOB_TX_MIN_BLOB_GASPRICE);
+    history
+        .base_fee_per_blob_gas
+        .push(BLOB_TX_MIN_BLOB_GASPRICE);
     history.blob_gas_used_ratio.push(0.0);
 }
 
 /// Adds the base fee of the block after the newest.
 pub(crate) fn push_next_base_fee(history: &mut FeeHistory, base_fee: u64) {
     history.base_fee_per_gas.push(base_fee.into());
-    history.base_fee_per_blob_gas.push(BLOB_TX_MIN_BLOB_GASPRICE);
+    history
+        .base_fee_per_blob_gas
+        .push(BLOB_TX_MIN_BLOB_GASPRICE);
 }
 
 /// The tips of a block at these percentiles of its gas, the cheapest gas first.
@@ -101,13 +113,18 @@ pub(crate) fn rewards(block: &CommittedBlock, percentiles: &[f64]) -> Vec<u128> 
     let mut tips: Vec<(u128, u64)> = block
         .transactions()
         .map(|included| {
-            let tip = included.transaction.effective_tip_per_gas(base_fee).unwrap_or_default();
+            let tip = included
+                .transaction
+                .effective_tip_per_gas(base_fee)
+                .unwrap_or_default();
             (tip, included.gas_used)
         })
         .collect();
     tips.sort_unstable();
     let mut tips = tips.into_iter();
-    let Some(mut current) = tips.next() else { return vec![0; percentiles.len()] };
+    let Some(mut current) = tips.next() else {
+        return vec![0; percentiles.len()];
+    };
     let mut gas = current.1;
     percentiles
         .iter()
@@ -125,5 +142,9 @@ pub(crate) fn rewards(block: &CommittedBlock, percentiles: &[f64]) -> Vec<u128> 
 }
 
 fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
+    }
 }

@@ -67,8 +67,7 @@ impl Follower {
             tokio::select! {
                 biased;
                 changed = self.heads.changed() => changed.map_err(|_| QueryError::Closed)?,
-                stopped = self.health.wait_for(|health| matches!(health, Health::Stopped { .. })) => {
-                    let _ = stopped;
+                _ = self.health.wait_for(|health| matches!(health, Health::Stopped { .. })) => {
                     return Err(QueryError::Closed);
                 }
             }

@@ -6,10 +6,14 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use alloy::{
+    eips::eip2718::EIP4844_TX_TYPE_ID,
     primitives::{B256, Bytes, ChainId, TxHash},
     rpc::types::TransactionReceipt,
 };
-use phytomer_primitives::{Transaction, codec};
+use phytomer_primitives::{
+    Transaction,
+    codec::{self, DecodeError},
+};
 use phytomer_telemetry::MetricsRegistry;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -19,7 +23,7 @@ use crate::{
     Chain, Clock, Config, Head, Health, OpenError, PoolContent, PoolStatus, SubmitError,
     actor::Actor,
     metrics::Metrics,
-    pool::{Rules, check},
+    pool::{Rejection, Rules, check},
     shared::Shared,
 };
 
@@ -51,7 +55,9 @@ pub fn spawn(config: Config, chain: Chain, services: Services<'_>) -> Result<Led
     let shared = Arc::new(Shared::new(config, chain, metrics)?);
     let actor = Actor::new(Arc::clone(&shared), services.clock);
     let span = tracing::info_span!("ledger", chain_id = shared.chain.chain_id());
-    services.tasks.spawn(actor.run(services.shutdown).instrument(span));
+    services
+        .tasks
+        .spawn(actor.run(services.shutdown).instrument(span));
     Ok(Ledger { shared })
 }
 
@@ -64,8 +70,7 @@ impl Ledger {
     /// # Errors
     /// Says in the words that clients know from geth why the transaction was refused.
     pub async fn submit_raw(&self, raw: Bytes) -> Result<TxHash, SubmitError> {
-        let decoded = codec::decode_transaction(&raw);
-        let transaction = decoded.inspect_err(|_| self.shared.count_submission("undecodable"))?;
+        let transaction = decode(&raw).inspect_err(|_| self.shared.count_submission("refused"))?;
         self.submit(transaction).await
     }
 
@@ -107,14 +112,20 @@ impl Ledger {
     ///
     /// # Errors
     /// [`SubmitError::TimedOut`] after `timeout`; it may still be mined later.
-    /// [`SubmitError::Dropped`] when it is neither mined nor in the pool.
+    /// [`SubmitError::Dropped`] when it is neither mined nor in the pool, and
+    /// [`SubmitError::Failed`] when no more blocks are made.
     pub async fn wait_mined(
         &self,
         hash: TxHash,
         timeout: Duration,
     ) -> Result<TransactionReceipt, SubmitError> {
-        let timed_out = SubmitError::TimedOut { hash, waited: timeout };
-        tokio::time::timeout(timeout, self.mined(hash)).await.unwrap_or(Err(timed_out))
+        let timed_out = SubmitError::TimedOut {
+            hash,
+            waited: timeout,
+        };
+        tokio::time::timeout(timeout, self.mined(hash))
+            .await
+            .unwrap_or(Err(timed_out))
     }
 
     async fn mined(&self, hash: TxHash) -> Result<TransactionReceipt, SubmitError> {
@@ -132,9 +143,8 @@ impl Ledger {
             }
             tokio::select! {
                 changed = heads.changed() => changed.map_err(|_| SubmitError::Closed)?,
-                stopped = health.wait_for(|health| matches!(health, Health::Stopped { .. })) => {
-                    let _ = stopped;
-                    return Err(SubmitError::Closed);
+                _ = health.wait_for(Health::has_ended) => {
+                    return Err(self.shared.refusal().unwrap_or(SubmitError::Closed));
                 }
             }
         }
@@ -186,7 +196,7 @@ impl Ledger {
     /// The priority fee that a transaction should offer to be mined soon, in wei per gas.
     pub fn max_priority_fee(&self) -> u128 {
         let suggestion = self.shared.recent.read().tips.suggestion();
-        suggestion.max(self.shared.config.pool.priority_fee_min)
+        suggestion.max(self.shared.config.pool.priority_fee_min.into())
     }
 
     /// The price that a legacy transaction should offer to be mined soon, in wei per gas: the
@@ -196,8 +206,22 @@ impl Ledger {
     }
 }
 
+/// Decodes a transaction, and says of those that the codec cannot read what a user wants to know.
+fn decode(raw: &[u8]) -> Result<Transaction, SubmitError> {
+    // With its blobs, as wallets send it, it is another encoding than the one in blocks.
+    if raw.first() == Some(&EIP4844_TX_TYPE_ID) {
+        return Err(Rejection::BLOBS.into());
+    }
+    codec::decode_transaction(raw).map_err(|error| match error {
+        DecodeError::TooLarge { len, max, .. } => Rejection::TooLarge { bytes: len, max }.into(),
+        other => other.into(),
+    })
+}
+
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ledger").field("head", &self.head()).finish_non_exhaustive()
+        f.debug_struct("Ledger")
+            .field("head", &self.head())
+            .finish_non_exhaustive()
     }
 }

@@ -4,6 +4,8 @@ use phytomer_telemetry::{
     Error, Histogram, IntCounter, IntCounterVec, IntGauge, LATENCY_BUCKETS_S, MetricsRegistry,
 };
 
+use crate::Head;
+
 /// The ledger's figures.
 pub(crate) struct Metrics {
     pub(crate) blocks: IntCounter,
@@ -26,9 +28,8 @@ impl Metrics {
     pub(crate) fn register(registry: &MetricsRegistry) -> Result<Self, Error> {
         let counter = |name: &str, help: &str| registry.counter(&full(name), help);
         let gauge = |name: &str, help: &str| registry.gauge(&full(name), help);
-        let family = |name: &str, help: &str, label: &str| {
-            registry.counters(&full(name), help, &[label])
-        };
+        let family =
+            |name: &str, help: &str, label: &str| registry.counters(&full(name), help, &[label]);
         let latency =
             |name: &str, help: &str| registry.histogram(&full(name), help, LATENCY_BUCKETS_S);
         Ok(Self {
@@ -36,17 +37,35 @@ impl Metrics {
             transactions: counter("transactions_total", "Transactions committed.")?,
             gas: counter("gas_total", "Gas used by committed blocks.")?,
             head: gauge("head_block", "Number of the newest block.")?,
-            base_fee: gauge("next_base_fee_wei", "Base fee of the next block in wei per gas.")?,
+            base_fee: gauge(
+                "next_base_fee_wei",
+                "Base fee of the next block in wei per gas.",
+            )?,
             build: latency("build_seconds", "Time to build and execute a block.")?,
-            commit: latency("commit_seconds", "Time to write a block and wait for the disk.")?,
+            commit: latency(
+                "commit_seconds",
+                "Time to write a block and wait for the disk.",
+            )?,
             commit_failures: counter("commit_failures_total", "Blocks that could not be written.")?,
             submissions: family("submissions_total", "Transactions submitted.", "outcome")?,
-            dropped: family("dropped_total", "Transactions that left the pool unmined.", "reason")?,
+            dropped: family(
+                "dropped_total",
+                "Transactions that left the pool unmined.",
+                "reason",
+            )?,
             pool_pending: gauge("pool_pending", "Transactions ready to be mined.")?,
             pool_queued: gauge("pool_queued", "Transactions that wait for nonce or funds.")?,
-            pool_bytes: gauge("pool_bytes", "Encoded size of the transactions in the pool.")?,
+            pool_bytes: gauge(
+                "pool_bytes",
+                "Encoded size of the transactions in the pool.",
+            )?,
             calls: family("calls_total", "Simulated calls.", "outcome")?,
         })
+    }
+
+    pub(crate) fn observe_head(&self, head: &Head) {
+        self.head.set(head.number.0 as i64);
+        self.base_fee.set(head.next_base_fee as i64);
     }
 }
 

@@ -54,7 +54,12 @@ pub fn work(max_fee: Option<u128>, base_fee: u64) -> Work {
 
 /// When the next block is due: at once after an idle time, else no sooner than `block_time` after
 /// the last one.
-pub fn due(work: Work, last_block: Option<Instant>, block_time: Duration, now: Instant) -> Option<Instant> {
+pub fn due(
+    work: Work,
+    last_block: Option<Instant>,
+    block_time: Duration,
+    now: Instant,
+) -> Option<Instant> {
     let wait = match work {
         Work::None => return None,
         Work::Unpaid => block_time.max(BASE_FEE_DECAY),
@@ -66,7 +71,11 @@ pub fn due(work: Work, last_block: Option<Instant>, block_time: Duration, now: I
 /// The attributes of a block on top of `parent`. Time does not run backwards, and blocks of the
 /// same second share their timestamp. With one proposer there is no randomness to agree on, so
 /// `prev_randao` follows from the parent: contracts must not take it for more than that.
-pub fn attributes(parent: &SealedHeader, unix_time_s: u64, beneficiary: Address) -> BlockAttributes {
+pub fn attributes(
+    parent: &SealedHeader,
+    unix_time_s: u64,
+    beneficiary: Address,
+) -> BlockAttributes {
     BlockAttributes {
         timestamp: unix_time_s.max(parent.timestamp),
         beneficiary,
@@ -104,7 +113,9 @@ pub fn build(
     let mut refused = Vec::new();
     let mut misfits = 0;
     while builder.gas_left() >= TRANSACTION_GAS_MIN && misfits < MISFITS_MAX {
-        let Some(transaction) = best.next() else { break };
+        let Some(transaction) = best.next() else {
+            break;
+        };
         match builder.push(transaction.transaction().clone())? {
             Outcome::Included(_) => misfits = 0,
             Outcome::Rejected(Rejection::BlockGas { .. } | Rejection::BlockBytes { .. }) => {
@@ -117,7 +128,10 @@ pub fn build(
             }
         }
     }
-    Ok(Proposal { executed: builder.finish()?, refused })
+    Ok(Proposal {
+        executed: builder.finish()?,
+        refused,
+    })
 }
 
 /// Executes a block that somebody else proposed and checks every field of its header.
@@ -141,11 +155,19 @@ mod tests {
     #[test]
     fn the_first_transaction_after_an_idle_time_is_mined_at_once() {
         let now = Instant::now();
-        let (block_time, ago) = (Duration::from_millis(100), |ms| now.checked_sub(Duration::from_millis(ms)));
+        let (block_time, ago) = (Duration::from_millis(100), |ms| {
+            now.checked_sub(Duration::from_millis(ms))
+        });
         assert_eq!(due(Work::Paid, None, block_time, now), Some(now));
         assert!(due(Work::Paid, ago(5_000), block_time, now).is_some_and(|due| due <= now));
-        assert_eq!(due(Work::Paid, Some(now), block_time, now), Some(now + block_time));
+        assert_eq!(
+            due(Work::Paid, Some(now), block_time, now),
+            Some(now + block_time)
+        );
         assert_eq!(due(Work::None, ago(5_000), block_time, now), None);
-        assert_eq!(due(Work::Unpaid, Some(now), block_time, now), Some(now + BASE_FEE_DECAY));
+        assert_eq!(
+            due(Work::Unpaid, Some(now), block_time, now),
+            Some(now + BASE_FEE_DECAY)
+        );
     }
 }

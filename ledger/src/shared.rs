@@ -52,8 +52,10 @@ impl Shared {
     pub(crate) fn new(config: Config, chain: Chain, metrics: Metrics) -> Result<Self, ReadError> {
         let header = chain.head()?;
         let head = Head::new(&header, chain.rules());
+        metrics.observe_head(&head);
         let recent = load_recent(&chain.reader(), head.number)?;
-        let permits = |count: usize| Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)));
+        let permits =
+            |count: usize| Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)));
         Ok(Self {
             pool: Mutex::new(Pool::new(config.pool.clone())),
             recent: RwLock::new(recent),
@@ -79,13 +81,19 @@ impl Shared {
         match &*self.health.borrow() {
             Health::Running => None,
             Health::DiskFull => Some(SubmitError::DiskFull),
-            Health::Failed { reason } => Some(SubmitError::Failed { reason: reason.clone() }),
+            Health::Failed { reason } => Some(SubmitError::Failed {
+                reason: reason.clone(),
+            }),
             Health::Stopped { .. } => Some(SubmitError::Closed),
         }
     }
 
     /// Puts a checked transaction into the pool and wakes the actor if it can be mined.
-    pub(crate) fn admit(&self, transaction: Recovered, now: std::time::Instant) -> Result<TxHash, SubmitError> {
+    pub(crate) fn admit(
+        &self,
+        transaction: Recovered,
+        now: std::time::Instant,
+    ) -> Result<TxHash, SubmitError> {
         let transaction = PooledTransaction::new(transaction);
         let hash = transaction.hash();
         // The state is read while the pool is locked: it is then never older than what the pool
@@ -93,16 +101,22 @@ impl Shared {
         let mut pool = self.pool.lock();
         let sender = match pool.sender(transaction.sender()) {
             Some(known) => known,
-            None => self
-                .sender_state(transaction.sender())
-                .map_err(|error| SubmitError::Failed { reason: error.to_string() })?,
+            None => {
+                self.sender_state(transaction.sender())
+                    .map_err(|error| SubmitError::Failed {
+                        reason: error.to_string(),
+                    })?
+            }
         };
         let outcome = pool.insert(transaction, sender, now);
         self.count_pool(&pool);
         drop(pool);
         let inserted = outcome.inspect_err(|_| self.count_submission("refused"))?;
         self.count_submission("accepted");
-        self.metrics.dropped.with_label_values(&["evicted"]).inc_by(inserted.evicted.len() as u64);
+        self.metrics
+            .dropped
+            .with_label_values(&["evicted"])
+            .inc_by(inserted.evicted.len() as u64);
         self.announce(&inserted.pending);
         if !inserted.pending.is_empty() {
             self.work.notify_one();
@@ -120,8 +134,8 @@ impl Shared {
 
     fn sender_state(&self, address: Address) -> Result<SenderState, StoreError> {
         let reader = self.chain.reader();
-        let account = StateView::new(reader.inner()).account(address)?.unwrap_or_default();
-        Ok(SenderState { nonce: account.nonce, balance: account.balance })
+        let account = StateView::new(reader.inner()).account(address)?;
+        Ok(account.into())
     }
 
     /// Writes a block and then lets everybody see it: readers first, then the pool, then those
@@ -135,13 +149,11 @@ impl Shared {
             recent.blocks.push(Arc::clone(&block));
             recent.tips.observe(&block);
         }
-        let accounts = executed.changes.accounts.iter().map(|(address, account)| {
-            let account = account.unwrap_or_default();
-            (*address, SenderState { nonce: account.nonce, balance: account.balance })
-        });
-        let updated = self.update_pool(accounts);
-        self.head.send_replace(head);
         self.count_block(&block, &head);
+        let accounts = executed.changes.accounts.into_iter();
+        let updated =
+            self.update_pool(accounts.map(|(address, account)| (address, account.into())));
+        self.head.send_replace(head);
         self.announce(&updated.pending);
         // Nobody may be listening; that is no error.
         let _ = self.blocks.send(CanonEvent::Committed(block));
@@ -153,7 +165,10 @@ impl Shared {
         let (batch, undo) = self.chain.prepare(executed)?;
         // Before the block, so that whoever sees the block on disk finds the state before it.
         self.recent.write().states.push(undo);
-        self.chain.store().write(batch).inspect_err(|_| self.recent.write().states.pop())
+        self.chain
+            .store()
+            .write(batch)
+            .inspect_err(|_| self.recent.write().states.pop())
     }
 
     fn update_pool(&self, accounts: impl Iterator<Item = (Address, SenderState)>) -> Updated {
@@ -175,7 +190,10 @@ impl Shared {
     pub(crate) fn expire(&self, now: std::time::Instant) {
         let mut pool = self.pool.lock();
         let expired = pool.expire(now).len();
-        self.metrics.dropped.with_label_values(&["expired"]).inc_by(expired as u64);
+        self.metrics
+            .dropped
+            .with_label_values(&["expired"])
+            .inc_by(expired as u64);
         self.count_pool(&pool);
     }
 
@@ -199,10 +217,11 @@ impl Shared {
 
     fn count_block(&self, block: &CommittedBlock, head: &Head) {
         self.metrics.blocks.inc();
-        self.metrics.transactions.inc_by(block.receipts().len() as u64);
+        self.metrics
+            .transactions
+            .inc_by(block.receipts().len() as u64);
         self.metrics.gas.inc_by(block.block().header().gas_used);
-        self.metrics.head.set(head.number.0 as i64);
-        self.metrics.base_fee.set(head.next_base_fee as i64);
+        self.metrics.observe_head(head);
     }
 
     /// The header on which the next block stands.

@@ -69,6 +69,13 @@ pub enum Health {
     },
 }
 
+impl Health {
+    /// Whether no more blocks are made until the node is started anew.
+    pub const fn has_ended(&self) -> bool {
+        matches!(self, Self::Failed { .. } | Self::Stopped { .. })
+    }
+}
+
 /// An account at the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccountState {
@@ -122,7 +129,9 @@ pub fn receipt_view(
     included: &IncludedTransaction<'_>,
 ) -> TransactionReceipt {
     let transaction = included.transaction;
-    let contract = transaction.is_create().then(|| included.sender.create(transaction.nonce()));
+    let contract = transaction
+        .is_create()
+        .then(|| included.sender.create(transaction.nonce()));
     let mut log_indexes = included.first_log as u64..;
     let receipt = included.receipt.clone();
     TransactionReceipt {

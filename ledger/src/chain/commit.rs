@@ -14,7 +14,8 @@ impl Chain {
     /// # Errors
     /// What the store says; nothing was written then.
     pub fn commit(&self, executed: &Executed) -> Result<(), StoreError> {
-        self.store().write(block_batch(&executed.block, &executed.changes))
+        self.store()
+            .write(block_batch(&executed.block, &executed.changes))
     }
 
     /// The batch that [`commit`](Self::commit) writes, and what it will overwrite.
@@ -37,14 +38,34 @@ fn block_batch(block: &CommittedBlock, changes: &StateChanges) -> Batch {
     let mut batch = Batch::new();
     let key = block.number().to_key().to_vec();
     changes.apply_to(&mut batch);
-    batch.put(Table::Headers, key.clone(), codec::encode_header(block.block().header()));
-    batch.put(Table::Bodies, key.clone(), codec::encode_body(block.block().body()));
-    batch.put(Table::Senders, key.clone(), codec::encode_addresses(block.senders()));
-    batch.put(Table::Receipts, key.clone(), codec::encode_receipts(block.receipts()));
+    batch.put(
+        Table::Headers,
+        key.clone(),
+        codec::encode_header(block.block().header()),
+    );
+    batch.put(
+        Table::Bodies,
+        key.clone(),
+        codec::encode_body(block.block().body()),
+    );
+    batch.put(
+        Table::Senders,
+        key.clone(),
+        codec::encode_addresses(block.senders()),
+    );
+    batch.put(
+        Table::Receipts,
+        key.clone(),
+        codec::encode_receipts(block.receipts()),
+    );
     batch.put(Table::BlockNumbers, block.hash().to_vec(), key.clone());
     for included in block.transactions() {
         let position = included.position.to_bytes();
-        batch.put(Table::Transactions, included.hash().to_vec(), position.to_vec());
+        batch.put(
+            Table::Transactions,
+            included.hash().to_vec(),
+            position.to_vec(),
+        );
     }
     batch.put(Table::Meta, meta::HEAD, key);
     batch
@@ -56,7 +77,9 @@ pub(super) fn genesis_batch(
     changes: &StateChanges,
     spec: &Spec,
 ) -> Result<Batch, ReadError> {
-    let mismatch = |error: MismatchError| ReadError::Damaged { what: error.to_string() };
+    let mismatch = |error: MismatchError| ReadError::Damaged {
+        what: error.to_string(),
+    };
     let block = CommittedBlock::new(block, Vec::new(), Vec::new()).map_err(mismatch)?;
     let mut batch = block_batch(&block, changes);
     batch.put(Table::Meta, meta::FORMAT, FORMAT.to_be_bytes().to_vec());

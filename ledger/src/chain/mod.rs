@@ -13,7 +13,7 @@ mod recent;
 
 pub use open::{Chain, stored_spec};
 pub use past::STATES_MAX;
-pub(crate) use past::{PastReader, RecentStates, Undo};
-pub use reader::ReadError;
+pub(crate) use past::{PastReader, RecentStates};
 pub(crate) use reader::ChainReader;
+pub use reader::ReadError;
 pub(crate) use recent::RecentBlocks;

@@ -41,7 +41,11 @@ impl Chain {
         }
         let genesis = ChainReader::new(store.snapshot()).header(BlockNumber::GENESIS)?;
         let genesis = genesis.ok_or_else(|| damaged("the genesis block is missing"))?;
-        Ok(Self { store, rules: Arc::new(Rules::new(spec)), genesis_hash: genesis.hash() })
+        Ok(Self {
+            store,
+            rules: Arc::new(Rules::new(spec)),
+            genesis_hash: genesis.hash(),
+        })
     }
 
     /// The rules of the chain.
@@ -71,7 +75,9 @@ impl Chain {
     pub fn head(&self) -> Result<SealedHeader, ReadError> {
         let reader = self.reader();
         let number = reader.head()?.unwrap_or_default();
-        reader.header(number)?.ok_or_else(|| damaged("the header of the newest block is missing"))
+        reader
+            .header(number)?
+            .ok_or_else(|| damaged("the header of the newest block is missing"))
     }
 
     /// The chain as it is now.
@@ -83,7 +89,9 @@ impl Chain {
 impl fmt::Debug for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Chain");
-        debug.field("chain_id", &self.chain_id()).field("genesis_hash", &self.genesis_hash);
+        debug
+            .field("chain_id", &self.chain_id())
+            .field("genesis_hash", &self.genesis_hash);
         debug.finish_non_exhaustive()
     }
 }
@@ -94,9 +102,13 @@ impl fmt::Debug for Chain {
 /// [`ReadError`] when it cannot be read.
 pub fn stored_spec(store: &dyn Store) -> Result<Option<Spec>, ReadError> {
     let reader = ChainReader::new(store.snapshot());
-    let Some(bytes) = reader.meta(meta::SPEC)? else { return Ok(None) };
+    let Some(bytes) = reader.meta(meta::SPEC)? else {
+        return Ok(None);
+    };
     let text = std::str::from_utf8(&bytes).map_err(|_| damaged("its specification is not text"))?;
-    Spec::from_json(text).map(Some).map_err(|error| damaged(&format!("its specification: {error}")))
+    Spec::from_json(text)
+        .map(Some)
+        .map_err(|error| damaged(&format!("its specification: {error}")))
 }
 
 fn create(store: &dyn Store, spec: &Spec) -> Result<(), OpenError> {
@@ -111,14 +123,23 @@ fn create(store: &dyn Store, spec: &Spec) -> Result<(), OpenError> {
 /// Whether the store holds the chain of this specification, and the block at its head.
 fn check(reader: &ChainReader<'_>, spec: &Spec, head: BlockNumber) -> Result<(), OpenError> {
     let format = reader.meta(meta::FORMAT)?;
-    let format = format.and_then(|bytes| bytes.as_ref().try_into().ok()).map(u32::from_be_bytes);
+    let format = format
+        .and_then(|bytes| bytes.as_ref().try_into().ok())
+        .map(u32::from_be_bytes);
     if format != Some(FORMAT) {
-        return Err(OpenError::OtherFormat { stored: format.unwrap_or_default(), wanted: FORMAT });
+        return Err(OpenError::OtherFormat {
+            stored: format.unwrap_or_default(),
+            wanted: FORMAT,
+        });
     }
-    let stored = reader.meta(meta::SPEC)?.ok_or_else(|| damaged("the specification is missing"))?;
+    let stored = reader
+        .meta(meta::SPEC)?
+        .ok_or_else(|| damaged("the specification is missing"))?;
     let differences = differences(&stored, spec.to_json().as_bytes())?;
     if !differences.is_empty() {
-        return Err(OpenError::OtherSpec { differences: differences.join("; ") });
+        return Err(OpenError::OtherSpec {
+            differences: differences.join("; "),
+        });
     }
     if reader.block(head)?.is_none() {
         return Err(damaged(&format!("block {head}, the newest, is missing")).into());
@@ -154,7 +175,11 @@ fn differences(stored: &[u8], wanted: &[u8]) -> Result<Vec<String>, ReadError> {
 /// Collects the leaves of a JSON document under their paths.
 fn flatten(value: &Value, path: String, leaves: &mut BTreeMap<String, String>) {
     let below = |key: &dyn fmt::Display| {
-        if path.is_empty() { key.to_string() } else { format!("{path}.{key}") }
+        if path.is_empty() {
+            key.to_string()
+        } else {
+            format!("{path}.{key}")
+        }
     };
     match value {
         Value::Object(fields) => {
@@ -183,5 +208,7 @@ fn shorten(text: &str) -> String {
 }
 
 fn damaged(what: &str) -> ReadError {
-    ReadError::Damaged { what: what.to_owned() }
+    ReadError::Damaged {
+        what: what.to_owned(),
+    }
 }

@@ -28,7 +28,11 @@ pub(crate) struct Undo {
 
 impl Undo {
     /// Reads the values that the batch of a block will replace.
-    pub(crate) fn read(block: BlockNumber, batch: &Batch, reader: &dyn Reader) -> Result<Self, Error> {
+    pub(crate) fn read(
+        block: BlockNumber,
+        batch: &Batch,
+        reader: &dyn Reader,
+    ) -> Result<Self, Error> {
         let mut replaced = HashMap::new();
         for operation in batch.operations() {
             let (Operation::Put { table, key, .. } | Operation::Delete { table, key }) = operation;
@@ -53,7 +57,9 @@ impl RecentStates {
         self.entries += undo.replaced.len();
         self.undos.push_back(Arc::new(undo));
         while self.undos.len() > STATES_MAX || self.entries > ENTRIES_MAX {
-            let Some(oldest) = self.undos.pop_front() else { break };
+            let Some(oldest) = self.undos.pop_front() else {
+                break;
+            };
             self.entries -= oldest.replaced.len();
         }
     }

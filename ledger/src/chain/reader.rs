@@ -34,11 +34,15 @@ pub enum ReadError {
 
 impl ReadError {
     fn missing(what: &str, number: BlockNumber) -> Self {
-        Self::Damaged { what: format!("block {number} has no {what}") }
+        Self::Damaged {
+            what: format!("block {number} has no {what}"),
+        }
     }
 
     fn undecodable(number: BlockNumber, source: &DecodeError) -> Self {
-        Self::Damaged { what: format!("in block {number} {source}") }
+        Self::Damaged {
+            what: format!("in block {number} {source}"),
+        }
     }
 }
 
@@ -63,9 +67,13 @@ impl<'a> ChainReader<'a> {
 
     /// The newest block; `None` in an empty store.
     pub(crate) fn head(&self) -> Result<Option<BlockNumber>, ReadError> {
-        let Some(bytes) = self.meta(meta::HEAD)? else { return Ok(None) };
+        let Some(bytes) = self.meta(meta::HEAD)? else {
+            return Ok(None);
+        };
         let number = BlockNumber::from_key(&bytes);
-        let damaged = || ReadError::Damaged { what: "the head pointer has a wrong length".into() };
+        let damaged = || ReadError::Damaged {
+            what: "the head pointer has a wrong length".into(),
+        };
         number.map(Some).ok_or_else(damaged)
     }
 
@@ -81,11 +89,13 @@ impl<'a> ChainReader<'a> {
         last: BlockNumber,
     ) -> impl Iterator<Item = Result<SealedHeader, ReadError>> {
         let range = KeyRange::new(first.to_key()..=last.to_key());
-        self.reader.scan(Table::Headers, range, Order::Ascending).map(|entry| {
-            let (key, value) = entry?;
-            let number = BlockNumber::from_key(&key).unwrap_or_default();
-            decode_header(number, &value)
-        })
+        self.reader
+            .scan(Table::Headers, range, Order::Ascending)
+            .map(|entry| {
+                let (key, value) = entry?;
+                let number = BlockNumber::from_key(&key).unwrap_or_default();
+                decode_header(number, &value)
+            })
     }
 
     /// The number of the block with this hash.
@@ -107,7 +117,9 @@ impl<'a> ChainReader<'a> {
 
     /// A block with all its parts; `None` if there is no such block.
     pub(crate) fn block(&self, number: BlockNumber) -> Result<Option<CommittedBlock>, ReadError> {
-        let Some(header) = self.header(number)? else { return Ok(None) };
+        let Some(header) = self.header(number)? else {
+            return Ok(None);
+        };
         let undecodable = |error| ReadError::undecodable(number, &error);
         let body = codec::decode_body(&self.part(Table::Bodies, number)?).map_err(undecodable)?;
         let senders = self.part(Table::Senders, number)?;
@@ -115,7 +127,9 @@ impl<'a> ChainReader<'a> {
         let block = SealedBlock::from_parts(header, body);
         CommittedBlock::new(block, senders, self.receipts(number)?)
             .map(Some)
-            .map_err(|error| ReadError::Damaged { what: error.to_string() })
+            .map_err(|error| ReadError::Damaged {
+                what: error.to_string(),
+            })
     }
 
     fn part(&self, table: Table, number: BlockNumber) -> Result<Bytes, ReadError> {
@@ -125,6 +139,7 @@ impl<'a> ChainReader<'a> {
 }
 
 fn decode_header(number: BlockNumber, bytes: &[u8]) -> Result<SealedHeader, ReadError> {
-    let header = codec::decode_header(bytes).map_err(|error| ReadError::undecodable(number, &error))?;
+    let header =
+        codec::decode_header(bytes).map_err(|error| ReadError::undecodable(number, &error))?;
     Ok(SealedHeader::new(header))
 }

@@ -41,7 +41,11 @@ impl RecentBlocks {
     }
 
     pub(crate) fn number(&self, hash: B256) -> Option<BlockNumber> {
-        let block = self.blocks.iter().rev().find(|block| block.hash() == hash)?;
+        let block = self
+            .blocks
+            .iter()
+            .rev()
+            .find(|block| block.hash() == hash)?;
         Some(block.number())
     }
 

@@ -39,7 +39,12 @@ pub(super) struct AccountQueue {
 
 impl AccountQueue {
     pub(super) const fn new(state: SenderState) -> Self {
-        Self { state, slots: BTreeMap::new(), pending: 0, pending_cost: U256::ZERO }
+        Self {
+            state,
+            slots: BTreeMap::new(),
+            pending: 0,
+            pending_cost: U256::ZERO,
+        }
     }
 
     pub(super) const fn state(&self) -> SenderState {
@@ -97,7 +102,10 @@ impl AccountQueue {
         config: &PoolConfig,
     ) -> Result<(), Rejection> {
         let (nonce, cost) = (transaction.nonce(), transaction.cost());
-        let SenderState { nonce: next, balance } = self.state;
+        let SenderState {
+            nonce: next,
+            balance,
+        } = self.state;
         if nonce < next {
             return Err(Rejection::NonceTooLow { next, nonce });
         }
@@ -105,23 +113,29 @@ impl AccountQueue {
             return Err(Rejection::InsufficientFunds { balance, cost });
         }
         match self.slots.get(&nonce) {
-            Some(present) => {
-                if !outbids(transaction, &present.transaction, config.price_bump_percent) {
-                    return Err(Rejection::ReplacementUnderpriced);
-                }
+            Some(present)
+                if !outbids(transaction, &present.transaction, config.price_bump_percent) =>
+            {
+                return Err(Rejection::ReplacementUnderpriced);
             }
             // A full queue still takes a nonce that fills a gap: its last transaction makes room.
             None if self.len() >= config.account_transactions_max
-                && self.tail().is_some_and(|tail| tail.transaction.nonce() < nonce) =>
+                && self
+                    .tail()
+                    .is_some_and(|tail| tail.transaction.nonce() < nonce) =>
             {
                 return Err(Rejection::AccountLimit { pooled: self.len() });
             }
-            None => {}
+            _ => {}
         }
         if nonce <= self.next_nonce() {
             let queued = self.cost_before(nonce);
             if queued.saturating_add(cost) > balance {
-                return Err(Rejection::InsufficientFundsQueued { balance, queued, cost });
+                return Err(Rejection::InsufficientFundsQueued {
+                    balance,
+                    queued,
+                    cost,
+                });
             }
         }
         Ok(())
@@ -133,7 +147,9 @@ impl AccountQueue {
             return self.pending_cost;
         }
         let earlier = self.slots.range(..nonce);
-        earlier.fold(U256::ZERO, |sum, (_, slot)| sum.saturating_add(slot.transaction.cost()))
+        earlier.fold(U256::ZERO, |sum, (_, slot)| {
+            sum.saturating_add(slot.transaction.cost())
+        })
     }
 
     /// Puts a transaction in its place and returns the one that was there.
@@ -181,7 +197,10 @@ impl AccountQueue {
             .filter(|(_, slot)| slot.arrived < deadline)
             .map(|(nonce, _)| *nonce)
             .collect();
-        expired.iter().filter_map(|nonce| self.slots.remove(nonce)).collect()
+        expired
+            .iter()
+            .filter_map(|nonce| self.slots.remove(nonce))
+            .collect()
     }
 
     fn recount(&mut self) {

@@ -26,7 +26,10 @@ struct Head {
 
 impl Best {
     pub(super) fn new(base_fee: u64) -> Self {
-        Self { base_fee, ..Self::default() }
+        Self {
+            base_fee,
+            ..Self::default()
+        }
     }
 
     /// Adds one sender's pending transactions with their arrivals.
@@ -48,9 +51,16 @@ impl Best {
 
     /// Brings the next transaction of a sender forward, if it pays the base fee.
     fn advance(&mut self, run: usize) {
-        let Some((transaction, arrival)) = self.runs[run].next() else { return };
+        let Some((transaction, arrival)) = self.runs[run].next() else {
+            return;
+        };
         if let Some(tip) = transaction.effective_tip(self.base_fee) {
-            self.heads.push(Head { tip, arrival: Reverse(arrival), run, transaction });
+            self.heads.push(Head {
+                tip,
+                arrival: Reverse(arrival),
+                run,
+                transaction,
+            });
         }
     }
 }

@@ -1,9 +1,6 @@
 //! Gas that a transaction uses before it runs.
 
-use alloy::{
-    consensus::Transaction as _,
-    eips::eip7702::constants::PER_EMPTY_ACCOUNT_COST,
-};
+use alloy::{consensus::Transaction as _, eips::eip7702::constants::PER_EMPTY_ACCOUNT_COST};
 use phytomer_primitives::Transaction;
 
 /// Every transaction (Yellow Paper, appendix G).
@@ -44,10 +41,14 @@ pub fn intrinsic_gas(transaction: &Transaction) -> IntrinsicGas {
     }
     if let Some(list) = transaction.access_list() {
         let slots: usize = list.iter().map(|item| item.storage_keys.len()).sum();
-        initial += list.len() as u64 * ACCESS_LIST_ADDRESS_GAS + slots as u64 * ACCESS_LIST_SLOT_GAS;
+        initial +=
+            list.len() as u64 * ACCESS_LIST_ADDRESS_GAS + slots as u64 * ACCESS_LIST_SLOT_GAS;
     }
     if let Some(authorizations) = transaction.authorization_list() {
         initial += authorizations.len() as u64 * PER_EMPTY_ACCOUNT_COST;
     }
-    IntrinsicGas { initial, floor: BASE_GAS + tokens * TOKEN_FLOOR_GAS }
+    IntrinsicGas {
+        initial,
+        floor: BASE_GAS + tokens * TOKEN_FLOOR_GAS,
+    }
 }

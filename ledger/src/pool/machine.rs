@@ -7,6 +7,7 @@ use std::{
 };
 
 use alloy::primitives::{Address, TxHash, U256};
+use phytomer_evm::Account;
 
 use super::{
     Best, PooledTransaction, Rejection,
@@ -21,6 +22,14 @@ pub struct SenderState {
     pub nonce: u64,
     /// Its balance in wei.
     pub balance: U256,
+}
+
+impl From<Option<Account>> for SenderState {
+    /// An account that does not exist has neither coins nor a past.
+    fn from(account: Option<Account>) -> Self {
+        let Account { nonce, balance, .. } = account.unwrap_or_default();
+        Self { nonce, balance }
+    }
 }
 
 /// What a successful insertion changed.
@@ -89,11 +98,18 @@ impl Pool {
         sender: SenderState,
         now: Instant,
     ) -> Result<Inserted, Rejection> {
-        let (address, hash, nonce) = (transaction.sender(), transaction.hash(), transaction.nonce());
+        let (address, hash, nonce) = (
+            transaction.sender(),
+            transaction.hash(),
+            transaction.nonce(),
+        );
         if self.places.contains_key(&hash) {
             return Err(Rejection::AlreadyKnown);
         }
-        let (tip, min) = (transaction.max_tip(), self.config.priority_fee_min);
+        let (tip, min) = (
+            transaction.max_tip(),
+            u128::from(self.config.priority_fee_min),
+        );
         if tip < min {
             return Err(Rejection::TipTooLow { tip, min });
         }
@@ -102,18 +118,30 @@ impl Pool {
             None => AccountQueue::new(sender).admits(&transaction, &self.config)?,
         }
 
-        self.accounts.entry(address).or_insert_with(|| AccountQueue::new(sender));
+        self.accounts
+            .entry(address)
+            .or_insert_with(|| AccountQueue::new(sender));
         let ready_before = self.next_nonce(address).unwrap_or(nonce);
-        let slot = Slot { transaction: Arc::new(transaction), arrival: self.arrivals, arrived: now };
+        let slot = Slot {
+            transaction: Arc::new(transaction),
+            arrival: self.arrivals,
+            arrived: now,
+        };
         self.arrivals += 1;
         self.encoded_bytes += slot.transaction.encoded_bytes();
         self.places.insert(hash, (address, nonce));
-        let replaced = self.edit(address, |queue| queue.put(slot)).map(|slot| self.forget(&slot));
+        let replaced = self
+            .edit(address, |queue| queue.put(slot))
+            .map(|slot| self.forget(&slot));
         let mut evicted = self.shrink_account(address);
         evicted.extend(self.shrink());
 
         if evicted.contains(&hash) {
-            return Err(if nonce <= ready_before { Rejection::Underpriced } else { Rejection::Full });
+            return Err(if nonce <= ready_before {
+                Rejection::Underpriced
+            } else {
+                Rejection::Full
+            });
         }
         let mut pending = Vec::new();
         if let Some(queue) = self.accounts.get(&address) {
@@ -123,7 +151,11 @@ impl Pool {
             }
             pending.extend(queue.pending_from(ready_before));
         }
-        Ok(Inserted { pending, replaced, evicted })
+        Ok(Inserted {
+            pending,
+            replaced,
+            evicted,
+        })
     }
 
     /// Tells the pool of a new block: `accounts` are the states of (at least) the accounts that
@@ -134,9 +166,13 @@ impl Pool {
     ) -> Updated {
         let mut updated = Updated::default();
         for (address, state) in accounts {
-            let Some(ready_before) = self.next_nonce(address) else { continue };
+            let Some(ready_before) = self.next_nonce(address) else {
+                continue;
+            };
             let used = self.edit(address, |queue| queue.rebase(state));
-            updated.removed.extend(used.iter().map(|slot| self.forget(slot)));
+            updated
+                .removed
+                .extend(used.iter().map(|slot| self.forget(slot)));
             if let Some(queue) = self.accounts.get(&address) {
                 updated.pending.extend(queue.pending_from(ready_before));
             }
@@ -156,7 +192,9 @@ impl Pool {
     /// nonce or for funds, and returns their hashes.
     pub fn expire(&mut self, now: Instant) -> Vec<TxHash> {
         let lifetime = Duration::from_millis(self.config.queued_lifetime_ms);
-        let Some(deadline) = now.checked_sub(lifetime) else { return Vec::new() };
+        let Some(deadline) = now.checked_sub(lifetime) else {
+            return Vec::new();
+        };
         let waiting: Vec<Address> = self
             .accounts
             .iter()
@@ -174,8 +212,14 @@ impl Pool {
     /// The pending transactions that pay this base fee, in the order of a block.
     pub fn best(&self, base_fee: u64) -> Best {
         let mut best = Best::new(base_fee);
-        for queue in self.accounts.values().filter(|queue| queue.pending_len() > 0) {
-            let run = queue.pending().map(|slot| (Arc::clone(&slot.transaction), slot.arrival));
+        for queue in self
+            .accounts
+            .values()
+            .filter(|queue| queue.pending_len() > 0)
+        {
+            let run = queue
+                .pending()
+                .map(|slot| (Arc::clone(&slot.transaction), slot.arrival));
             best.add_sender(run.collect());
         }
         best
@@ -183,7 +227,10 @@ impl Pool {
 
     /// The highest maximum fee among the transactions that could be mined next, in wei per gas.
     pub fn max_fee(&self) -> Option<u128> {
-        let first = self.accounts.values().filter_map(|queue| queue.pending().next());
+        let first = self
+            .accounts
+            .values()
+            .filter_map(|queue| queue.pending().next());
         first.map(|slot| slot.transaction.max_fee()).max()
     }
 
@@ -201,7 +248,10 @@ impl Pool {
 
     /// How many transactions are here.
     pub fn status(&self) -> PoolStatus {
-        PoolStatus { pending: self.pending, queued: self.places.len() - self.pending }
+        PoolStatus {
+            pending: self.pending,
+            queued: self.places.len() - self.pending,
+        }
     }
 
     /// Encoded bytes of all transactions here.
@@ -213,7 +263,10 @@ impl Pool {
     pub fn content(&self) -> PoolContent {
         let mut content = PoolContent::default();
         let by_nonce = |slot: &Slot| {
-            (slot.transaction.nonce(), slot.transaction.transaction().clone())
+            (
+                slot.transaction.nonce(),
+                slot.transaction.transaction().clone(),
+            )
         };
         for (address, queue) in &self.accounts {
             let pending: BTreeMap<_, _> = queue.pending().map(by_nonce).collect();
@@ -231,7 +284,11 @@ impl Pool {
     /// Brings one sender back under its limit.
     fn shrink_account(&mut self, address: Address) -> Vec<TxHash> {
         let mut evicted = Vec::new();
-        while self.accounts.get(&address).is_some_and(|queue| queue.len() > self.config.account_transactions_max) {
+        while self
+            .accounts
+            .get(&address)
+            .is_some_and(|queue| queue.len() > self.config.account_transactions_max)
+        {
             evicted.extend(self.evict_tail(address));
         }
         evicted
@@ -244,7 +301,9 @@ impl Pool {
         while self.places.len() > self.config.transactions_max
             || self.encoded_bytes > self.config.pool_bytes_max
         {
-            let Some(least) = self.tails.first().copied() else { break };
+            let Some(least) = self.tails.first().copied() else {
+                break;
+            };
             evicted.extend(self.evict_tail(least.sender));
         }
         evicted
@@ -266,7 +325,10 @@ impl Pool {
     /// Changes one sender's queue and keeps what is counted over all senders in step. The sender
     /// must have a queue; an empty one is dropped afterwards.
     fn edit<R>(&mut self, address: Address, change: impl FnOnce(&mut AccountQueue) -> R) -> R {
-        let queue = self.accounts.get_mut(&address).expect("callers name a sender of the pool");
+        let queue = self
+            .accounts
+            .get_mut(&address)
+            .expect("callers name a sender of the pool");
         if let Some(key) = queue.tail_key() {
             self.tails.remove(&key);
         }

@@ -71,7 +71,7 @@ pub enum Rejection {
         max: usize,
     },
     /// The priority fee is above the maximum fee.
-    #[error("max priority fee per gas higher than max fee per gas: maxPriorityFeePerGas: {tip}, maxFeePerGas: {fee}")]
+    #[error("max priority fee per gas higher than max fee per gas")]
     TipAboveFee {
         /// Maximum priority fee per gas.
         tip: u128,
@@ -133,4 +133,9 @@ pub enum Rejection {
     /// The pool is full, and this transaction could not be mined next.
     #[error("txpool is full")]
     Full,
+}
+
+impl Rejection {
+    /// The refusal of blob transactions.
+    pub(crate) const BLOBS: Self = Self::UnsupportedType("this chain carries no blobs (EIP-4844)");
 }

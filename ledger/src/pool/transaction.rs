@@ -64,7 +64,9 @@ impl PooledTransaction {
 
     /// The most it pays the proposer per gas, in wei; all of the gas price for older types.
     pub fn max_tip(&self) -> u128 {
-        self.transaction.max_priority_fee_per_gas().unwrap_or_else(|| self.max_fee())
+        self.transaction
+            .max_priority_fee_per_gas()
+            .unwrap_or_else(|| self.max_fee())
     }
 
     /// What it pays the proposer per gas at this base fee (EIP-1559), in wei; `None` if it does

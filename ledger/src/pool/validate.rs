@@ -1,7 +1,10 @@
 //! Checks that need no state.
 
 use alloy::{
-    consensus::{Transaction as _, Typed2718, transaction::{Recovered as RecoveredOf, SignerRecoverable}},
+    consensus::{
+        Transaction as _,
+        transaction::{Recovered as RecoveredOf, SignerRecoverable},
+    },
     eips::{eip2718::Encodable2718, eip7825::MAX_TX_GAS_LIMIT_OSAKA},
     primitives::ChainId,
 };
@@ -31,30 +34,44 @@ pub fn check(transaction: Transaction, rules: &Rules) -> Result<Recovered, Rejec
     check_shape(&transaction, rules)?;
     check_gas(&transaction, rules)?;
     // Refuses signatures with a high s (EIP-2), which anybody could derive from the low one.
-    let sender = transaction.recover_signer().map_err(|_| Rejection::InvalidSignature)?;
+    let sender = transaction
+        .recover_signer()
+        .map_err(|_| Rejection::InvalidSignature)?;
     Ok(RecoveredOf::new_unchecked(transaction, sender))
 }
 
 fn check_shape(transaction: &Transaction, rules: &Rules) -> Result<(), Rejection> {
     let bytes = transaction.encode_2718_len();
     if bytes > TRANSACTION_BYTES_MAX {
-        return Err(Rejection::TooLarge { bytes, max: TRANSACTION_BYTES_MAX });
+        return Err(Rejection::TooLarge {
+            bytes,
+            max: TRANSACTION_BYTES_MAX,
+        });
     }
     if transaction.is_eip4844() {
-        return Err(Rejection::UnsupportedType("this chain carries no blobs (EIP-4844)"));
+        return Err(Rejection::BLOBS);
     }
     match transaction.chain_id() {
         None => return Err(Rejection::NotReplayProtected),
         Some(have) if have != rules.chain_id => {
-            return Err(Rejection::WrongChain { have, want: rules.chain_id });
+            return Err(Rejection::WrongChain {
+                have,
+                want: rules.chain_id,
+            });
         }
         Some(_) => {}
     }
     if transaction.is_create() && transaction.input().len() > INIT_CODE_BYTES_MAX {
         let bytes = transaction.input().len();
-        return Err(Rejection::InitCodeTooLarge { bytes, max: INIT_CODE_BYTES_MAX });
+        return Err(Rejection::InitCodeTooLarge {
+            bytes,
+            max: INIT_CODE_BYTES_MAX,
+        });
     }
-    if transaction.authorization_list().is_some_and(<[_]>::is_empty) {
+    if transaction
+        .authorization_list()
+        .is_some_and(<[_]>::is_empty)
+    {
         return Err(Rejection::EmptyAuthorizationList);
     }
     // EIP-2681: an account's nonce stays below 2^64 - 1, and a transaction increments it.
@@ -70,17 +87,29 @@ fn check_gas(transaction: &Transaction, rules: &Rules) -> Result<(), Rejection> 
         return Err(Rejection::ExceedsBlockGasLimit);
     }
     if gas > MAX_TX_GAS_LIMIT_OSAKA {
-        return Err(Rejection::GasLimitTooHigh { cap: MAX_TX_GAS_LIMIT_OSAKA, gas });
+        return Err(Rejection::GasLimitTooHigh {
+            cap: MAX_TX_GAS_LIMIT_OSAKA,
+            gas,
+        });
     }
-    if let Some(tip) = transaction.max_priority_fee_per_gas().filter(|tip| *tip > fee) {
+    if let Some(tip) = transaction
+        .max_priority_fee_per_gas()
+        .filter(|tip| *tip > fee)
+    {
         return Err(Rejection::TipAboveFee { tip, fee });
     }
     let needed = intrinsic_gas(transaction);
     if gas < needed.initial {
-        return Err(Rejection::IntrinsicGasTooLow { gas, needed: needed.initial });
+        return Err(Rejection::IntrinsicGasTooLow {
+            gas,
+            needed: needed.initial,
+        });
     }
     if gas < needed.floor {
-        return Err(Rejection::FloorDataGas { gas, needed: needed.floor });
+        return Err(Rejection::FloorDataGas {
+            gas,
+            needed: needed.floor,
+        });
     }
     Ok(())
 }

@@ -23,7 +23,11 @@ impl Ledger {
             with_state(shared, block, |state, _| {
                 let account = StateView::new(state).account(address)?.unwrap_or_default();
                 let (nonce, balance) = (account.nonce, account.balance);
-                Ok(AccountState { nonce, balance, code_hash: account.code_hash })
+                Ok(AccountState {
+                    nonce,
+                    balance,
+                    code_hash: account.code_hash,
+                })
             })
         })
         .await

@@ -23,7 +23,9 @@ impl Ledger {
         }
         self.read(move |shared| {
             let reader = shared.chain.reader();
-            let Some(number) = resolve(shared, &reader, id)? else { return Ok(None) };
+            let Some(number) = resolve(shared, &reader, id)? else {
+                return Ok(None);
+            };
             stored_block(shared, &reader, number)
         })
         .await
@@ -50,7 +52,9 @@ impl Ledger {
         }
         self.read(move |shared| {
             let reader = shared.chain.reader();
-            let Some(number) = resolve(shared, &reader, id)? else { return Ok(None) };
+            let Some(number) = resolve(shared, &reader, id)? else {
+                return Ok(None);
+            };
             Ok(reader.header(number)?)
         })
         .await
@@ -66,7 +70,10 @@ impl Ledger {
     ) -> Result<Option<Vec<TransactionReceipt>>, QueryError> {
         let block = self.block(id).await?;
         Ok(block.map(|block| {
-            block.transactions().map(|included| receipt_view(&block, &included)).collect()
+            block
+                .transactions()
+                .map(|included| receipt_view(&block, &included))
+                .collect()
         }))
     }
 
@@ -94,7 +101,10 @@ impl Ledger {
         id: BlockId,
         index: usize,
     ) -> Result<Option<TransactionView>, QueryError> {
-        Ok(self.block(id).await?.and_then(|block| view_at(&block, index)))
+        Ok(self
+            .block(id)
+            .await?
+            .and_then(|block| view_at(&block, index)))
     }
 
     /// The receipt of a mined transaction.
@@ -102,7 +112,9 @@ impl Ledger {
     /// # Errors
     /// As [`block`](Self::block).
     pub async fn receipt(&self, hash: TxHash) -> Result<Option<TransactionReceipt>, QueryError> {
-        let Some((block, position)) = self.mined_at(hash).await? else { return Ok(None) };
+        let Some((block, position)) = self.mined_at(hash).await? else {
+            return Ok(None);
+        };
         let included = block.transactions().nth(position.index as usize);
         Ok(included.map(|included| receipt_view(&block, &included)))
     }
@@ -122,7 +134,9 @@ impl Ledger {
         }
         self.read(move |shared| {
             let reader = shared.chain.reader();
-            let Some(position) = reader.position(hash)? else { return Ok(None) };
+            let Some(position) = reader.position(hash)? else {
+                return Ok(None);
+            };
             let block = stored_block(shared, &reader, position.block)?;
             Ok(block.map(|block| (block, position)))
         })
@@ -131,7 +145,10 @@ impl Ledger {
 }
 
 fn view_at(block: &CommittedBlock, index: usize) -> Option<TransactionView> {
-    block.transactions().nth(index).map(|included| transaction_view(block, &included))
+    block
+        .transactions()
+        .nth(index)
+        .map(|included| transaction_view(block, &included))
 }
 
 /// A block that is in memory.

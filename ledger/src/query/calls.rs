@@ -28,7 +28,11 @@ pub struct Call {
 impl Call {
     /// A call at the head.
     pub fn latest(request: TransactionRequest) -> Self {
-        Self { request, block: BlockId::latest(), ..Self::default() }
+        Self {
+            request,
+            block: BlockId::latest(),
+            ..Self::default()
+        }
     }
 }
 
@@ -39,7 +43,10 @@ impl Ledger {
     /// [`QueryError::Call`] says how it failed, with the output of a revert;
     /// [`QueryError::TimedOut`] after the configured time.
     pub async fn call(&self, call: Call) -> Result<Bytes, QueryError> {
-        self.simulate(call, |simulation, request| Ok(simulation.call(request)?.output)).await
+        self.simulate(call, |simulation, request| {
+            Ok(simulation.call(request)?.output)
+        })
+        .await
     }
 
     /// The least gas limit with which a call succeeds, or a little more.
@@ -47,7 +54,8 @@ impl Ledger {
     /// # Errors
     /// As [`call`](Self::call).
     pub async fn estimate_gas(&self, call: Call) -> Result<u64, QueryError> {
-        self.simulate(call, |simulation, request| simulation.estimate_gas(request)).await
+        self.simulate(call, |simulation, request| simulation.estimate_gas(request))
+            .await
     }
 
     /// The EIP-2930 access list of a call and the gas it uses with that list.
@@ -55,7 +63,10 @@ impl Ledger {
     /// # Errors
     /// As [`call`](Self::call), except that a failure of the call is part of the answer.
     pub async fn create_access_list(&self, call: Call) -> Result<AccessListOutcome, QueryError> {
-        self.simulate(call, |simulation, request| simulation.create_access_list(request)).await
+        self.simulate(call, |simulation, request| {
+            simulation.create_access_list(request)
+        })
+        .await
     }
 
     async fn simulate<T: Send + 'static>(
@@ -64,14 +75,26 @@ impl Ledger {
         run: impl FnOnce(&Simulation<'_>, &TransactionRequest) -> Result<T, CallError> + Send + 'static,
     ) -> Result<T, QueryError> {
         let limits = &self.shared.config.query;
-        let (gas_max, limit) = (limits.call_gas_max, Duration::from_millis(limits.call_timeout_ms));
-        let Call { request, block, state_overrides, block_overrides } = call;
+        let (gas_max, limit) = (
+            limits.call_gas_max,
+            Duration::from_millis(limits.call_timeout_ms),
+        );
+        let Call {
+            request,
+            block,
+            state_overrides,
+            block_overrides,
+        } = call;
         let work = self.offload(Arc::clone(&self.shared.callers), move |shared| {
             with_state(shared, block, |state, header| {
                 let simulation = Simulation::new(shared.chain.rules(), state, header)
                     .with_gas_max(gas_max)
                     .with_state(state_overrides.unwrap_or_default())
-                    .with_block(block_overrides.map(|overrides| *overrides).unwrap_or_default());
+                    .with_block(
+                        block_overrides
+                            .map(|overrides| *overrides)
+                            .unwrap_or_default(),
+                    );
                 Ok(run(&simulation, &request)?)
             })
         });

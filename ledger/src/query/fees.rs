@@ -35,7 +35,8 @@ impl Ledger {
         if count == 0 {
             return Ok(FeeHistory::default());
         }
-        self.read(move |shared| fee_history(shared, count, newest, &percentiles)).await
+        self.read(move |shared| fee_history(shared, count, newest, &percentiles))
+            .await
     }
 }
 
@@ -49,7 +50,11 @@ fn fee_history(
     let unknown = || QueryError::UnknownBlock(newest.into());
     let last = resolve(shared, &reader, newest.into())?.ok_or_else(unknown)?;
     let first = BlockNumber((last.0 + 1).saturating_sub(count));
-    let rewards = if percentiles.is_empty() { Rewards::NotAsked } else { Rewards::Asked };
+    let rewards = if percentiles.is_empty() {
+        Rewards::NotAsked
+    } else {
+        Rewards::Asked
+    };
     let mut history = fees::fee_history(first.0, rewards);
     let mut next_base_fee = 0;
     for header in reader.headers(first, last) {
@@ -57,7 +62,11 @@ fn fee_history(
         fees::push_header(&mut history, &header);
         if let Some(rows) = &mut history.reward {
             let block = stored_block(shared, &reader, BlockNumber(header.number))?;
-            rows.push(block.map(|block| fees::rewards(&block, percentiles)).unwrap_or_default());
+            rows.push(
+                block
+                    .map(|block| fees::rewards(&block, percentiles))
+                    .unwrap_or_default(),
+            );
         }
         next_base_fee = shared.chain.rules().next_base_fee(&header);
     }

@@ -24,7 +24,9 @@ impl Ledger {
 
 fn logs(shared: &Shared, filter: &Filter) -> Result<Vec<Log>, QueryError> {
     let reader = shared.chain.reader();
-    let Some((first, last)) = range(shared, &reader, filter)? else { return Ok(Vec::new()) };
+    let Some((first, last)) = range(shared, &reader, filter)? else {
+        return Ok(Vec::new());
+    };
     let (span, max) = (last.0 - first.0 + 1, shared.config.query.log_blocks_max);
     if span > max {
         return Err(QueryError::LogRangeTooWide { span, max });
@@ -38,7 +40,9 @@ fn logs(shared: &Shared, filter: &Filter) -> Result<Vec<Log>, QueryError> {
         if !addresses.matches(bloom) || !topics.iter().all(|topic| topic.matches(bloom)) {
             continue;
         }
-        let Some(block) = stored_block(shared, &reader, BlockNumber(header.number))? else { continue };
+        let Some(block) = stored_block(shared, &reader, BlockNumber(header.number))? else {
+            continue;
+        };
         for included in block.transactions() {
             let logs = log_views(&block, &included);
             found.extend(logs.filter(|log| filter.matches(&log.inner)));
@@ -63,7 +67,10 @@ fn range(
             let number = number.ok_or_else(|| QueryError::UnknownBlock(hash.into()))?;
             Ok(Some((number, number)))
         }
-        FilterBlockOption::Range { from_block, to_block } => {
+        FilterBlockOption::Range {
+            from_block,
+            to_block,
+        } => {
             let bound = |tag: Option<BlockNumberOrTag>| by_tag(tag.unwrap_or_default(), head);
             let (first, last) = (bound(from_block), bound(to_block));
             // Past the head there is nothing yet, which is no mistake of the caller.

@@ -46,13 +46,18 @@ impl Ledger {
         permits: Arc<Semaphore>,
         work: impl FnOnce(&Shared) -> Result<T, QueryError> + Send + 'static,
     ) -> Result<T, QueryError> {
-        let permit = permits.acquire_owned().await.map_err(|_| QueryError::Closed)?;
+        let permit = permits
+            .acquire_owned()
+            .await
+            .map_err(|_| QueryError::Closed)?;
         let shared = Arc::clone(&self.shared);
         let worker = spawn_blocking(move || {
             let _permit = permit;
             work(&shared)
         });
-        worker.await.map_err(|error| QueryError::Internal { what: error.to_string() })?
+        worker.await.map_err(|error| QueryError::Internal {
+            what: error.to_string(),
+        })?
     }
 }
 
@@ -105,8 +110,16 @@ fn with_state<T>(
     let head = reader.head()?.unwrap_or_default();
     let number = resolve(shared, &reader, id)?.ok_or(QueryError::UnknownBlock(id))?;
     let header = reader.header(number)?.ok_or(QueryError::UnknownBlock(id))?;
-    let unavailable = || QueryError::StateUnavailable { number, root: header.state_root };
-    let undos = shared.recent.read().states.between(number, head).ok_or_else(unavailable)?;
+    let unavailable = || QueryError::StateUnavailable {
+        number,
+        root: header.state_root,
+    };
+    let undos = shared
+        .recent
+        .read()
+        .states
+        .between(number, head)
+        .ok_or_else(unavailable)?;
     let past = PastReader::new(reader.inner(), undos);
     read(&past, &header)
 }

@@ -13,13 +13,10 @@ use std::{
     time::Duration,
 };
 
-use alloy::{
-    eips::BlockId,
-    primitives::{Address, TxHash},
-};
+use alloy::{eips::BlockId, primitives::TxHash};
 use phytomer_primitives::BlockNumber;
 
-use crate::support::{Node, SOON, Wallet, disk, quick};
+use crate::support::{Node, SINK, SOON, Wallet, disk, quick};
 
 /// Names the folder to the child.
 const FOLDER: &str = "PHYTOMER_CRASH_FOLDER";
@@ -29,15 +26,20 @@ const WALLETS: u8 = 4;
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "the other tests of this file run it in a process of its own"]
 async fn child() {
-    let Some(folder) = env::var_os(FOLDER) else { return };
+    let Some(folder) = env::var_os(FOLDER) else {
+        return;
+    };
     let node = Node::start(disk(Path::new(&folder)), quick());
     let wallets = (0..WALLETS).map(|number| {
         let ledger = node.ledger.clone();
         tokio::spawn(async move {
             let wallet = Wallet::new(number);
-            let mut nonce = ledger.nonce(wallet.address(), BlockId::latest()).await.unwrap();
+            let mut nonce = ledger
+                .nonce(wallet.address(), BlockId::latest())
+                .await
+                .unwrap();
             loop {
-                let transaction = wallet.transfer(nonce, Address::ZERO, 1);
+                let transaction = wallet.transfer(nonce, SINK, 1);
                 let receipt = ledger.submit_and_wait(transaction, SOON).await.unwrap();
                 let (number, block) = (receipt.block_number.unwrap(), receipt.block_hash.unwrap());
                 let line = format!("{} {number} {block}\n", receipt.transaction_hash);
@@ -61,7 +63,9 @@ fn run_and_kill(folder: &Path, life: Duration) -> Vec<String> {
     let output = BufReader::new(child.stdout.take().unwrap());
     let reader = std::thread::spawn(move || {
         let lines = output.lines().map_while(Result::ok);
-        lines.filter(|line| line.starts_with("0x")).collect::<Vec<_>>()
+        lines
+            .filter(|line| line.starts_with("0x"))
+            .collect::<Vec<_>>()
     });
     std::thread::sleep(life);
     child.kill().unwrap();
@@ -81,7 +85,12 @@ async fn check(folder: &Path, acknowledged: &HashMap<TxHash, (u64, String)>) {
     let mut mined = 0;
     let mut parent = None;
     for number in 0..=head.number.0 {
-        let block = node.ledger.block_by_number(BlockNumber(number)).await.unwrap().unwrap();
+        let block = node
+            .ledger
+            .block_by_number(BlockNumber(number))
+            .await
+            .unwrap()
+            .unwrap();
         assert!(parent.is_none_or(|parent| parent == block.block().header().parent_hash));
         parent = Some(block.hash());
         mined += block.receipts().len() as u64;
@@ -92,7 +101,10 @@ async fn check(folder: &Path, acknowledged: &HashMap<TxHash, (u64, String)>) {
         let address = Wallet::new(number).address();
         nonces += node.ledger.nonce(address, BlockId::latest()).await.unwrap();
     }
-    assert_eq!((nonces, node.balance(Address::ZERO).await.to::<u64>()), (mined, mined));
+    assert_eq!(
+        (nonces, node.balance(SINK).await.to::<u64>()),
+        (mined, mined)
+    );
     node.stop().await;
 }
 
@@ -102,7 +114,8 @@ fn kill_again_and_again(kills: u64) {
     let mut acknowledged = HashMap::new();
     for kill in 0..kills {
         // From before the genesis block is written to well into the load.
-        let life = Duration::from_millis((kill * 7_919 + u64::from(std::process::id())) % 1_500 + 30);
+        let life =
+            Duration::from_millis((kill * 7_919 + u64::from(std::process::id())) % 1_500 + 30);
         for line in run_and_kill(folder.path(), life) {
             // The last line may be cut.
             if let [hash, number, block] = line.split(' ').collect::<Vec<_>>()[..]
@@ -114,7 +127,10 @@ fn kill_again_and_again(kills: u64) {
         }
         runtime.block_on(check(folder.path(), &acknowledged));
     }
-    assert!(acknowledged.len() as u64 > kills, "the children did some work");
+    assert!(
+        acknowledged.len() as u64 > kills,
+        "the children did some work"
+    );
 }
 
 #[test]

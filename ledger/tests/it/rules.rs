@@ -3,6 +3,7 @@
 use alloy::{
     consensus::{TxEip1559, TxEip7702},
     eips::{
+        eip2718::Encodable2718,
         eip2930::{AccessList, AccessListItem},
         eip7702::Authorization,
     },
@@ -14,12 +15,16 @@ use phytomer_primitives::Transaction;
 use phytomer_store::MemoryStore;
 use proptest::prelude::*;
 
-use crate::support::{CHAIN_ID, GENESIS_TIME_S, Wallet, fields, spec};
+use crate::support::{CHAIN_ID, GENESIS_TIME_S, Node, Wallet, fields, quick, spec};
 
 fn sample() -> impl Strategy<Value = (Vec<u8>, Vec<(u8, usize)>, Kind)> {
     let input = proptest::collection::vec(prop_oneof![Just(0_u8), any::<u8>()], 0..400);
     let list = proptest::collection::vec((any::<u8>(), 0..4_usize), 0..4);
-    let kind = prop_oneof![Just(Kind::Call), Just(Kind::Create), (1..3_usize).prop_map(Kind::SetCode)];
+    let kind = prop_oneof![
+        Just(Kind::Call),
+        Just(Kind::Create),
+        (1..3_usize).prop_map(Kind::SetCode)
+    ];
     (input, list, kind)
 }
 
@@ -38,13 +43,27 @@ fn transaction(gas_limit: u64, input: &[u8], list: &[(u8, usize)], kind: Kind) -
     let access_list = AccessList(items.collect());
     let input = Bytes::copy_from_slice(input);
     let wallet = Wallet::new(0);
-    let common = TxEip1559 { gas_limit, input, access_list, ..fields(0) };
+    let common = TxEip1559 {
+        gas_limit,
+        input,
+        access_list,
+        ..fields(0)
+    };
     match kind {
-        Kind::Call => wallet.sign(TxEip1559 { to: TxKind::Call(Address::repeat_byte(9)), ..common }),
-        Kind::Create => wallet.sign(TxEip1559 { to: TxKind::Create, ..common }),
+        Kind::Call => wallet.sign(TxEip1559 {
+            to: TxKind::Call(Address::repeat_byte(9)),
+            ..common
+        }),
+        Kind::Create => wallet.sign(TxEip1559 {
+            to: TxKind::Create,
+            ..common
+        }),
         Kind::SetCode(count) => {
-            let authorization =
-                Authorization { chain_id: U256::from(CHAIN_ID), address: Address::ZERO, nonce: 0 };
+            let authorization = Authorization {
+                chain_id: U256::from(CHAIN_ID),
+                address: Address::ZERO,
+                nonce: 0,
+            };
             let signature = alloy::primitives::Signature::test_signature();
             wallet.sign(TxEip7702 {
                 chain_id: common.chain_id,
@@ -86,4 +105,31 @@ proptest! {
         let outcome = builder.push(recovered).unwrap();
         prop_assert!(matches!(outcome, Outcome::Included(_)), "{outcome:?}");
     }
+}
+
+/// Whoever changes a signed transaction, by a byte or by cutting it, has nothing: the signature
+/// then proves no sender, or one without funds.
+#[test]
+fn no_change_to_a_signed_transaction_is_accepted() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _entered = runtime.enter();
+    let node = Node::start(std::sync::Arc::new(MemoryStore::new()), quick());
+    let kinds = [Kind::Call, Kind::Create, Kind::SetCode(1)];
+    proptest!(ProptestConfig::with_cases(300), |(
+        kind in proptest::sample::select(kinds.to_vec()),
+        position in any::<proptest::sample::Index>(),
+        change in 1..=255_u8,
+        cut in any::<bool>(),
+    )| {
+        let mut raw = transaction(100_000, &[1, 2, 3], &[(1, 1)], kind).encoded_2718();
+        let position = position.index(raw.len());
+        if cut {
+            raw.truncate(position);
+        } else {
+            raw[position] ^= change;
+        }
+        let outcome = runtime.block_on(node.ledger.submit_raw(raw.into()));
+        prop_assert!(outcome.is_err(), "{outcome:?}");
+    });
+    runtime.block_on(node.stop());
 }

@@ -17,6 +17,7 @@ use alloy::{
 use phytomer_genesis::{Issuer, Spec, dev};
 use phytomer_ledger::{Chain, Clock, Config, Ledger, Services, spawn};
 use phytomer_primitives::Transaction;
+use phytomer_rocks::{Config as RocksConfig, RocksStore};
 use phytomer_store::Store;
 use phytomer_telemetry::MetricsRegistry;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -60,25 +61,43 @@ impl Wallet {
     }
 
     pub(crate) fn transfer(&self, nonce: u64, to: Address, value: u64) -> Transaction {
-        self.sign(TxEip1559 { to: TxKind::Call(to), value: U256::from(value), ..fields(nonce) })
+        self.sign(TxEip1559 {
+            to: TxKind::Call(to),
+            value: U256::from(value),
+            ..fields(nonce)
+        })
     }
 
     pub(crate) fn call(&self, nonce: u64, to: Address, input: impl Into<Bytes>) -> Transaction {
         let (to, input) = (TxKind::Call(to), input.into());
-        self.sign(TxEip1559 { to, input, gas_limit: 200_000, ..fields(nonce) })
+        self.sign(TxEip1559 {
+            to,
+            input,
+            gas_limit: 200_000,
+            ..fields(nonce)
+        })
     }
 
     pub(crate) fn deploy(&self, nonce: u64, init_code: impl Into<Bytes>) -> Transaction {
         let (to, input) = (TxKind::Create, init_code.into());
-        self.sign(TxEip1559 { to, input, gas_limit: 500_000, ..fields(nonce) })
+        self.sign(TxEip1559 {
+            to,
+            input,
+            gas_limit: 500_000,
+            ..fields(nonce)
+        })
     }
 }
+
+/// An account that nothing but the tests' transfers touches.
+pub(crate) const SINK: Address = Address::repeat_byte(0xaa);
 
 /// A transaction that pays well and does nothing.
 pub(crate) fn fields(nonce: u64) -> TxEip1559 {
     TxEip1559 {
         chain_id: CHAIN_ID,
         nonce,
+        to: TxKind::Call(SINK),
         gas_limit: 21_000,
         max_fee_per_gas: 10 * GWEI,
         max_priority_fee_per_gas: GWEI,
@@ -137,7 +156,10 @@ impl Clock for StillClock {
 
 /// Blocks as fast as they come.
 pub(crate) fn quick() -> Config {
-    Config { block_time_ms: 5, ..Config::default() }
+    Config {
+        block_time_ms: 5,
+        ..Config::default()
+    }
 }
 
 /// A running ledger.
@@ -161,7 +183,13 @@ impl Node {
             shutdown: shutdown.clone(),
         };
         let ledger = spawn(config, chain, services).unwrap();
-        Self { ledger, clock, registry, tasks, shutdown }
+        Self {
+            ledger,
+            clock,
+            registry,
+            tasks,
+            shutdown,
+        }
     }
 
     pub(crate) async fn stop(self) {
@@ -171,16 +199,25 @@ impl Node {
     }
 
     /// Submits and waits until it is mined.
-    pub(crate) async fn mine(&self, transaction: Transaction) -> alloy::rpc::types::TransactionReceipt {
-        self.ledger.submit_and_wait(transaction, SOON).await.unwrap()
+    pub(crate) async fn mine(
+        &self,
+        transaction: Transaction,
+    ) -> alloy::rpc::types::TransactionReceipt {
+        self.ledger
+            .submit_and_wait(transaction, SOON)
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn balance(&self, address: Address) -> U256 {
-        self.ledger.balance(address, alloy::eips::BlockId::latest()).await.unwrap()
+        self.ledger
+            .balance(address, alloy::eips::BlockId::latest())
+            .await
+            .unwrap()
     }
 }
 
 /// RocksDB in a folder.
 pub(crate) fn disk(folder: &std::path::Path) -> Arc<dyn Store> {
-    Arc::new(phytomer_rocks::RocksStore::open(folder).unwrap())
+    Arc::new(RocksStore::open(folder, &RocksConfig::default()).unwrap())
 }

@@ -30,7 +30,10 @@ struct Model {
 
 impl Model {
     fn of(&self, sender: Address) -> Vec<&Entry> {
-        let own = self.entries.iter().filter(|entry| entry.transaction.sender() == sender);
+        let own = self
+            .entries
+            .iter()
+            .filter(|entry| entry.transaction.sender() == sender);
         let mut own: Vec<_> = own.collect();
         own.sort_by_key(|entry| entry.transaction.nonce());
         own
@@ -51,8 +54,11 @@ impl Model {
     fn insert(&mut self, transaction: PooledTransaction, now: Instant) -> bool {
         let (sender, nonce) = (transaction.sender(), transaction.nonce());
         let state = self.states[&sender];
-        if self.entries.iter().any(|entry| entry.transaction.hash() == transaction.hash())
-            || transaction.max_tip() < self.config.priority_fee_min
+        if self
+            .entries
+            .iter()
+            .any(|entry| entry.transaction.hash() == transaction.hash())
+            || transaction.max_tip() < u128::from(self.config.priority_fee_min)
             || nonce < state.nonce
             || transaction.cost() > state.balance
         {
@@ -60,7 +66,10 @@ impl Model {
         }
         let own = self.of(sender);
         let present = own.iter().find(|entry| entry.transaction.nonce() == nonce);
-        if let Some(Entry { transaction: old, .. }) = present {
+        if let Some(Entry {
+            transaction: old, ..
+        }) = present
+        {
             let bump = 100 + u128::from(self.config.price_bump_percent);
             let outbid = |new: u128, old: u128| new > old && new >= old * bump / 100;
             if !outbid(transaction.max_fee(), old.max_fee())
@@ -69,7 +78,9 @@ impl Model {
                 return false;
             }
         } else if own.len() >= self.config.account_transactions_max
-            && own.last().is_some_and(|last| last.transaction.nonce() < nonce)
+            && own
+                .last()
+                .is_some_and(|last| last.transaction.nonce() < nonce)
         {
             return false;
         }
@@ -84,7 +95,11 @@ impl Model {
         self.entries.retain(|entry| {
             (entry.transaction.sender(), entry.transaction.nonce()) != (sender, nonce)
         });
-        self.entries.push(Entry { transaction, arrival: self.arrivals, arrived: now });
+        self.entries.push(Entry {
+            transaction,
+            arrival: self.arrivals,
+            arrived: now,
+        });
         self.arrivals += 1;
         while self.of(sender).len() > self.config.account_transactions_max {
             self.drop_tail(sender);
@@ -99,17 +114,24 @@ impl Model {
             let (_, sender) = least.min().unwrap();
             self.drop_tail(sender);
         }
-        self.entries.iter().any(|entry| entry.transaction.hash() == hash)
+        self.entries
+            .iter()
+            .any(|entry| entry.transaction.hash() == hash)
     }
 
     fn is_over(&self) -> bool {
-        let bytes: usize = self.entries.iter().map(|entry| entry.transaction.encoded_bytes()).sum();
+        let bytes: usize = self
+            .entries
+            .iter()
+            .map(|entry| entry.transaction.encoded_bytes())
+            .sum();
         self.entries.len() > self.config.transactions_max || bytes > self.config.pool_bytes_max
     }
 
     fn drop_tail(&mut self, sender: Address) {
         let hash = self.of(sender).last().unwrap().transaction.hash();
-        self.entries.retain(|entry| entry.transaction.hash() != hash);
+        self.entries
+            .retain(|entry| entry.transaction.hash() != hash);
     }
 
     fn set(&mut self, sender: Address, state: SenderState) {
@@ -134,7 +156,11 @@ impl Model {
 
     /// The order of a block, found by looking for the best next transaction again and again.
     fn best(&self) -> Vec<PooledTransaction> {
-        let mut runs: Vec<_> = self.states.keys().map(|sender| self.pending(*sender)).collect();
+        let mut runs: Vec<_> = self
+            .states
+            .keys()
+            .map(|sender| self.pending(*sender))
+            .collect();
         let mut order = Vec::new();
         loop {
             let next = runs
@@ -145,7 +171,9 @@ impl Model {
                     Some((tip, Reverse(first.arrival), run))
                 })
                 .max_by_key(|(tip, arrival, _)| (*tip, *arrival));
-            let Some((_, _, run)) = next else { return order };
+            let Some((_, _, run)) = next else {
+                return order;
+            };
             order.push(run.remove(0).transaction.clone());
         }
     }
@@ -157,7 +185,12 @@ impl Model {
             let mut own: Vec<_> = self
                 .of(*sender)
                 .iter()
-                .map(|entry| (entry.transaction.nonce(), entry.transaction.transaction().clone()))
+                .map(|entry| {
+                    (
+                        entry.transaction.nonce(),
+                        entry.transaction.transaction().clone(),
+                    )
+                })
                 .collect();
             let queued: BTreeMap<_, _> = own.split_off(pending).into_iter().collect();
             if !own.is_empty() {
@@ -173,13 +206,26 @@ impl Model {
 
 #[derive(Clone, Debug)]
 enum Step {
-    Insert { sender: u8, nonce: u64, max_fee: u128, max_tip: u128, value: u64, padding: usize },
+    Insert {
+        sender: u8,
+        nonce: u64,
+        max_fee: u128,
+        max_tip: u128,
+        value: u64,
+        padding: usize,
+    },
     /// The first so many transactions of a block are mined.
     Mine(usize),
     /// Something outside the pool changes an account, as an EIP-7702 authorisation can.
-    Touch { sender: u8, nonces: u64, balance: u64 },
+    Touch {
+        sender: u8,
+        nonces: u64,
+        balance: u64,
+    },
     Remove(usize),
-    Wait { ms: u64 },
+    Wait {
+        ms: u64,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -199,7 +245,14 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn perform(pool: &mut Pool, model: &mut Model, now: &mut Instant, step: Step) {
     match step {
-        Step::Insert { sender: number, nonce, max_fee, max_tip, value, padding } => {
+        Step::Insert {
+            sender: number,
+            nonce,
+            max_fee,
+            max_tip,
+            value,
+            padding,
+        } => {
             let fields = TxEip1559 {
                 value: U256::from(value),
                 input: Bytes::from(vec![1; padding]),
@@ -220,12 +273,20 @@ fn perform(pool: &mut Pool, model: &mut Model, now: &mut Instant, step: Step) {
             }
             let removed = pool.update(states.clone()).removed;
             assert_eq!(removed.len(), count.min(model.best().len()));
-            states.into_iter().for_each(|(sender, state)| model.set(sender, state));
+            states
+                .into_iter()
+                .for_each(|(sender, state)| model.set(sender, state));
         }
-        Step::Touch { sender: number, nonces, balance } => {
+        Step::Touch {
+            sender: number,
+            nonces,
+            balance,
+        } => {
             let old = model.states[&sender(number)];
-            let state =
-                SenderState { nonce: old.nonce + nonces, balance: U256::from(balance) };
+            let state = SenderState {
+                nonce: old.nonce + nonces,
+                balance: U256::from(balance),
+            };
             pool.update([(sender(number), state)]);
             model.set(sender(number), state);
         }
@@ -250,13 +311,23 @@ fn compare(pool: &Pool, model: &Model) {
     let count = |of: &BTreeMap<Address, BTreeMap<u64, _>>| of.values().map(BTreeMap::len).sum();
     let pending: usize = count(&expected.pending);
     let queued: usize = count(&expected.queued);
-    assert_eq!((pool.status().pending, pool.status().queued), (pending, queued));
-    let bytes: usize = model.entries.iter().map(|entry| entry.transaction.encoded_bytes()).sum();
+    assert_eq!(
+        (pool.status().pending, pool.status().queued),
+        (pending, queued)
+    );
+    let bytes: usize = model
+        .entries
+        .iter()
+        .map(|entry| entry.transaction.encoded_bytes())
+        .sum();
     assert_eq!(pool.encoded_bytes(), bytes);
     for entry in &model.entries {
         assert!(pool.get(entry.transaction.hash()).is_some());
     }
-    let order: Vec<_> = pool.best(BASE_FEE).map(|transaction| transaction.hash()).collect();
+    let order: Vec<_> = pool
+        .best(BASE_FEE)
+        .map(|transaction| transaction.hash())
+        .collect();
     let expected: Vec<_> = model.best().iter().map(PooledTransaction::hash).collect();
     assert_eq!(order, expected);
 }
