@@ -43,8 +43,9 @@ export function read(source) {
   return readFileSync(path, "utf8").replaceAll("\r\n", "\n");
 }
 
-/** Compiles the named contracts into artifacts; `readSource` yields the text of a source. */
-export function compile(names = Object.keys(contracts), readSource = read) {
+/** Compiles the named contracts into artifacts; `readSource` yields the text of a source, and
+    `refused` are the severities of complaints that no compilation may have. */
+export function compile(names = Object.keys(contracts), readSource = read, refused = ["error", "warning"]) {
   const input = {
     language: "Solidity",
     sources: Object.fromEntries(names.map((name) => [contracts[name], { content: readSource(contracts[name]) }])),
@@ -61,7 +62,9 @@ export function compile(names = Object.keys(contracts), readSource = read) {
     }
   };
   const output = JSON.parse(solc.compile(JSON.stringify(input), { import: load }));
-  const complaints = (output.errors ?? []).filter((error) => error.errorCode !== transientStorageAdvice);
+  const complaints = (output.errors ?? [])
+    .filter((error) => error.errorCode !== transientStorageAdvice)
+    .filter((error) => refused.includes(error.severity));
   if (complaints.length > 0) {
     const texts = complaints.map((complaint) => complaint.formattedMessage);
     throw new Error(`${texts.join("\n")}\nthe sources do not compile without errors and warnings: mend them first`);

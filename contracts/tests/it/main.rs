@@ -13,6 +13,7 @@
 
 mod certificate;
 mod chain;
+mod dice;
 mod escrow;
 mod gas;
 mod history;
@@ -21,4 +22,5 @@ mod model;
 mod money;
 mod reentrancy;
 mod registries;
+mod sales;
 mod world;

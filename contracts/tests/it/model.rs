@@ -71,13 +71,7 @@ pub(crate) enum Step {
         id: u64,
         lot: NewLot,
     },
-    Offer {
-        by: Address,
-        id: u64,
-        price: u64,
-        buyer: Address,
-        deadline: u64,
-    },
+    Offer(Sale),
     Buy {
         by: Address,
         offer: u64,
@@ -155,13 +149,13 @@ pub(crate) struct Model {
     pub(crate) money: BTreeMap<Address, u64>,
     pub(crate) indexes: BTreeSet<(Address, u64)>,
     pub(crate) credentials: BTreeMap<B256, u64>,
-    escrow: Address,
+    pub(crate) escrow: Address,
 }
 
 /// `Some` if the step is allowed so far.
-type Allowed<T = ()> = Option<T>;
+pub(crate) type Allowed<T = ()> = Option<T>;
 
-fn ensure(condition: bool) -> Allowed {
+pub(crate) fn ensure(condition: bool) -> Allowed {
     condition.then_some(())
 }
 
@@ -436,7 +430,7 @@ impl Model {
         ensure(self.depth(id) <= 32 && self.line(id).len() <= 257)
     }
 
-    fn hand_over(&mut self, id: u64, to: Address) {
+    pub(crate) fn hand_over(&mut self, id: u64, to: Address) {
         if let Some(lot) = self.lots.get_mut(&id) {
             (lot.owner, lot.approved) = (to, Address::ZERO);
         }
@@ -478,127 +472,6 @@ impl Model {
         };
         let lot = self.lots.get_mut(&id)?;
         (lot.status, lot.under_hold) = (status, under_hold);
-        Some(())
-    }
-
-    fn trade(&mut self, step: &Step) -> Allowed {
-        let (by, offer) = match *step {
-            Step::Offer {
-                by,
-                id,
-                price,
-                buyer,
-                deadline,
-            } => return self.offer(by, id, price, buyer, deadline),
-            Step::Buy { by, offer }
-            | Step::Confirm { by, offer }
-            | Step::Cancel { by, offer }
-            | Step::Refund { by, offer }
-            | Step::Dispute { by, offer }
-            | Step::Resolve { by, offer, .. }
-            | Step::Reclaim { by, offer } => (by, offer),
-            _ => return None,
-        };
-        let sale = self.sales.get(&offer)?.clone();
-        let locked = self.locked(sale.certificate);
-        let (is_buyer, is_seller) = (by == sale.buyer, by == sale.seller);
-        match (step, sale.status) {
-            (Step::Buy { .. }, OfferStatus::Open) => {
-                ensure(sale.buyer == Address::ZERO || is_buyer)?;
-                ensure(self.now < sale.deadline && !locked)?;
-                self.pay(by, self.escrow, sale.price)?;
-                let sale = self.sales.get_mut(&offer)?;
-                (sale.buyer, sale.status) = (by, OfferStatus::Funded);
-            }
-            (Step::Confirm { .. }, OfferStatus::Funded) => {
-                ensure(is_buyer && !locked)?;
-                self.end(offer, OfferStatus::Completed)?;
-            }
-            (Step::Cancel { .. }, OfferStatus::Open) => {
-                ensure(is_seller)?;
-                self.end(offer, OfferStatus::Cancelled)?;
-            }
-            (Step::Refund { .. }, OfferStatus::Funded) => {
-                ensure(is_seller || is_buyer && (locked || self.now >= sale.deadline))?;
-                self.end(offer, OfferStatus::Refunded)?;
-            }
-            (Step::Dispute { .. }, OfferStatus::Funded) => {
-                ensure(is_buyer || is_seller)?;
-                self.sales.get_mut(&offer)?.status = OfferStatus::Disputed;
-            }
-            (Step::Resolve { verdict, .. }, OfferStatus::Disputed) => {
-                ensure(by == who::INSPECTOR)?;
-                self.end(offer, *verdict)?;
-            }
-            (
-                Step::Reclaim { .. },
-                OfferStatus::Completed | OfferStatus::Cancelled | OfferStatus::Refunded,
-            ) => {
-                ensure(self.lots[&sale.certificate].held_for == Some(offer) && !locked)?;
-                self.release(&sale);
-            }
-            _ => return None,
-        }
-        Some(())
-    }
-
-    fn offer(
-        &mut self,
-        by: Address,
-        id: u64,
-        price: u64,
-        buyer: Address,
-        deadline: u64,
-    ) -> Allowed {
-        let lot = self.lots.get(&id)?;
-        ensure(lot.owner == by && lot.approved == self.escrow && !self.locked(id))?;
-        ensure(price > 0 && deadline > self.now && lot.remainder > 0)?;
-        ensure(lot.terms.expiresAt == 0 || deadline <= lot.terms.expiresAt)?;
-        let offer = self.sales.len() as u64 + 1;
-        let sale = Sale {
-            seller: by,
-            buyer,
-            certificate: id,
-            price,
-            deadline,
-            status: OfferStatus::Open,
-        };
-        self.sales.insert(offer, sale);
-        self.hand_over(id, self.escrow);
-        self.lots.get_mut(&id)?.held_for = Some(offer);
-        Some(())
-    }
-
-    /// Pays whom the end of a sale favours and lets the certificate go if it can.
-    fn end(&mut self, offer: u64, status: OfferStatus) -> Allowed {
-        self.sales.get_mut(&offer)?.status = status;
-        let sale = self.sales[&offer].clone();
-        match status {
-            OfferStatus::Completed => self.pay(self.escrow, sale.seller, sale.price)?,
-            OfferStatus::Refunded => self.pay(self.escrow, sale.buyer, sale.price)?,
-            _ => {}
-        }
-        if !self.locked(sale.certificate) {
-            self.release(&sale);
-        }
-        Some(())
-    }
-
-    fn release(&mut self, sale: &Sale) {
-        let sold = sale.status == OfferStatus::Completed;
-        self.hand_over(
-            sale.certificate,
-            if sold { sale.buyer } else { sale.seller },
-        );
-        if let Some(lot) = self.lots.get_mut(&sale.certificate) {
-            lot.held_for = None;
-        }
-    }
-
-    fn pay(&mut self, from: Address, to: Address, amount: u64) -> Allowed {
-        let balance = self.money.get_mut(&from)?;
-        *balance = balance.checked_sub(amount)?;
-        *self.money.get_mut(&to)? += amount;
         Some(())
     }
 }
