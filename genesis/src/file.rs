@@ -146,7 +146,7 @@ mod tests {
             ),
             (
                 |v| v[SECTION]["predeploys"][1] = v[SECTION]["predeploys"][0].clone(),
-                "0xCa00000000000000000000000000000000000001 is used twice",
+                "0xCA00000000000000000000000000000000000001 is used twice",
             ),
         ];
         for (change, expected) in cases {

@@ -120,12 +120,18 @@ fn funded(issuer: Issuer) -> impl Iterator<Item = Address> {
 
 /// Every fork that is live on Ethereum's main network (Osaka with BPO 2), from the first block.
 fn current_forks(chain_id: u64) -> ChainConfig {
+    // A genesis file holds target, maximum and fraction; the rest is what its reader makes of it.
+    let written = |params: BlobParams| {
+        params
+            .with_max_blobs_per_tx(params.max_blob_count)
+            .with_blob_base_cost(0)
+    };
     let blob_schedule = BTreeMap::from([
-        ("cancun".to_owned(), BlobParams::cancun()),
-        ("prague".to_owned(), BlobParams::prague()),
-        ("osaka".to_owned(), BlobParams::osaka()),
-        ("bpo1".to_owned(), BlobParams::bpo1()),
-        ("bpo2".to_owned(), BlobParams::bpo2()),
+        ("cancun".to_owned(), written(BlobParams::cancun())),
+        ("prague".to_owned(), written(BlobParams::prague())),
+        ("osaka".to_owned(), written(BlobParams::osaka())),
+        ("bpo1".to_owned(), written(BlobParams::bpo1())),
+        ("bpo2".to_owned(), written(BlobParams::bpo2())),
     ]);
     ChainConfig {
         chain_id,

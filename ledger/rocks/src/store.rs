@@ -33,7 +33,7 @@ impl RocksStore {
     ///
     /// # Errors
     /// [`Error::Locked`] when another process has it open, [`Error::Newer`] when it has tables
-    /// that this program does not know, [`Error::Full`], [`Error::Corrupt`] or [`Error::Io`].
+    /// that this program does not know, [`Error::OutOfSpace`], [`Error::Corrupt`] or [`Error::Io`].
     pub fn open(path: impl AsRef<Path>, config: &Config) -> Result<Self, Error> {
         let path = path.as_ref();
         std::fs::create_dir_all(path).map_err(|source| Error::Io {

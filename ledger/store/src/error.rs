@@ -20,6 +20,16 @@ pub enum Error {
         /// Bytes that must stay free.
         required_bytes: u64,
     },
+    /// Space ran out in the middle of a write, because something else used it up. Reads still
+    /// work; writes do after a restart.
+    #[error(
+        "the disk ran full while the ledger was written, {free_bytes} bytes are free now; free \
+         some space, then restart phytomer"
+    )]
+    OutOfSpace {
+        /// Bytes that are free now.
+        free_bytes: u64,
+    },
     /// The operating system refused to read or write.
     #[error("the store failed to {action}: {source}; check the disk, then restart")]
     Io {

@@ -260,3 +260,102 @@ fn a_killed_process_loses_nothing_that_was_acknowledged() {
     );
     assert_eq!(left, right, "batches are whole");
 }
+
+/// The log of a store to which `count` batches were written that are in no sorted file yet.
+fn log_with(dir: &TempDir, count: u32) -> PathBuf {
+    let store = open(dir);
+    for n in 0..count {
+        store.write(one(&n.to_be_bytes(), &[n as u8; 100])).unwrap();
+    }
+    drop(store);
+    let files = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    let logs = files.filter(|path| path.extension().is_some_and(|end| end == "log"));
+    logs.max_by_key(|path| path.metadata().unwrap().len())
+        .unwrap()
+}
+
+#[test]
+fn a_torn_record_at_the_end_of_the_log_is_left_out() {
+    let dir = TempDir::new().unwrap();
+    let log = log_with(&dir, 50);
+    let len = log.metadata().unwrap().len();
+    std::fs::File::options()
+        .write(true)
+        .open(&log)
+        .unwrap()
+        .set_len(len - 7)
+        .unwrap();
+    let store = open(&dir);
+    let left = store
+        .snapshot()
+        .scan(Table::Meta, KeyRange::all(), Order::Ascending)
+        .count();
+    assert_eq!(left, 49);
+}
+
+#[test]
+fn damage_within_the_log_is_reported_not_skipped() {
+    let dir = TempDir::new().unwrap();
+    let log = log_with(&dir, 50);
+    let mut bytes = std::fs::read(&log).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    std::fs::write(log, bytes).unwrap();
+    let error = RocksStore::open(dir.path(), &config()).unwrap_err();
+    assert!(matches!(error, Error::Corrupt { .. }), "{error}");
+}
+
+/// Run with `PHYTOMER_SMALL_DISK` naming a folder on a disk of its own, for instance of
+/// `mount -t tmpfs -o size=64m tmpfs FOLDER`.
+#[test]
+#[ignore = "fills the disk that PHYTOMER_SMALL_DISK names"]
+fn a_disk_that_runs_full_loses_nothing_and_asks_for_a_restart() {
+    let disk = PathBuf::from(std::env::var("PHYTOMER_SMALL_DISK").unwrap());
+    let ballast = disk.join("ballast");
+    let almost_all = space::free_bytes(&disk).unwrap() - (4 << 20);
+    std::fs::write(&ballast, noise(0, almost_all as usize)).unwrap();
+    let dir = tempfile::tempdir_in(&disk).unwrap();
+    let store = open(&dir);
+    let acknowledged = (0_u32..)
+        .take_while(
+            |n| match store.write(one(&n.to_be_bytes(), &noise(*n, 1_000))) {
+                Ok(()) => true,
+                Err(Error::OutOfSpace { .. }) => false,
+                Err(error) => panic!("{error}"),
+            },
+        )
+        .count();
+    let count = |store: &RocksStore| {
+        let reader = store.snapshot();
+        reader
+            .scan(Table::Meta, KeyRange::all(), Order::Ascending)
+            .map(Result::unwrap)
+            .count()
+    };
+    assert_eq!(count(&store), acknowledged, "reads go on");
+
+    std::fs::remove_file(ballast).unwrap();
+    let error = store.write(one(b"after", b"1")).unwrap_err();
+    assert!(
+        matches!(error, Error::OutOfSpace { free_bytes } if free_bytes > 1 << 20),
+        "{error}"
+    );
+    drop(store);
+    let store = open(&dir);
+    assert_eq!(count(&store), acknowledged);
+    store.write(one(b"after", b"1")).unwrap();
+}
+
+/// Bytes that do not compress.
+fn noise(seed: u32, len: usize) -> Vec<u8> {
+    let mut state = u64::from(seed) + 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    (0..len).map(|_| next()).collect()
+}
