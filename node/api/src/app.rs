@@ -211,3 +211,6 @@ async fn method_not_allowed(method: Method) -> Problem {
         format!("{method} is not a method of this path"),
     )
 }
+
+#[cfg(test)]
+mod tests;

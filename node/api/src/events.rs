@@ -38,7 +38,7 @@ pub(crate) struct EventsQuery {
 }
 
 /// What happens on the ledger, from now on or from after the event that the client saw last.
-#[utoipa::path(get, path = "/v1/events", tag = "events",
+#[utoipa::path(get, path = "/v1/events", operation_id = "followEvents", tag = "events",
     params(
         EventsQuery,
         ("Last-Event-ID" = Option<String>, Header, description = "Begin after this event.", example = "9.2"),
@@ -141,3 +141,6 @@ impl Drop for Open {
         self.app.metrics.event_streams.dec();
     }
 }
+
+#[cfg(test)]
+mod tests;

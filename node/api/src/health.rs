@@ -75,14 +75,14 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<App>> {
 }
 
 /// Whether the process lives.
-#[utoipa::path(get, path = "/livez", tag = "operations",
+#[utoipa::path(get, path = "/livez", operation_id = "isLive", tag = "operations",
     responses((status = 200, description = "The process answers.", body = String, content_type = "text/plain", example = "live")))]
 async fn livez() -> &'static str {
     "live"
 }
 
 /// Whether the node can do its work, and which part cannot and why.
-#[utoipa::path(get, path = "/readyz", tag = "operations",
+#[utoipa::path(get, path = "/readyz", operation_id = "isReady", tag = "operations",
     responses(
         (status = 200, description = "Every part is ready.", body = Readiness),
         (status = 503, description = "Some part is not ready.", body = Readiness),
@@ -111,7 +111,7 @@ async fn readyz(State(app): State<Arc<App>>) -> Response {
 }
 
 /// The node's metrics in the Prometheus text format.
-#[utoipa::path(get, path = "/metrics", tag = "operations",
+#[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = "operations",
     responses((status = 200, description = "The metrics.", body = String, content_type = "text/plain")))]
 async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let text = app.services.metrics.encode().map_err(|error| {

@@ -35,6 +35,8 @@ mod problem;
 mod rest;
 mod rpc;
 mod server;
+#[cfg(test)]
+mod testing;
 
 pub use app::{About, IssuerAbout, ModelAbout, Services, router};
 pub use config::{Config, DEFAULT_PORT, OperatorAccess};

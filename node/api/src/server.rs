@@ -26,6 +26,7 @@ const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Server {
     addr: SocketAddr,
+    public_url: String,
     task: JoinHandle<()>,
 }
 
@@ -33,6 +34,11 @@ impl Server {
     /// Where it listens; the port is the real one even where 0 was asked for.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// The URL under which others reach it, without a trailing slash.
+    pub fn public_url(&self) -> &str {
+        &self.public_url
     }
 
     /// Returns when the server has stopped and every connection has ended.
@@ -61,11 +67,18 @@ pub async fn serve(
     let addr = listener.local_addr().map_err(failed)?;
     let public_url = config
         .public_url
-        .get_or_insert_with(|| format!("http://{addr}"));
-    services.registry.set_public_url(public_url);
+        .take()
+        .unwrap_or_else(|| format!("http://{addr}"));
+    let public_url = public_url.trim_end_matches('/').to_owned();
+    services.registry.set_public_url(&public_url);
+    config.public_url = Some(public_url.clone());
     let router = router(&config, services, shutdown.clone())?;
     let task = tokio::spawn(run(listener, router, shutdown));
-    Ok(Server { addr, task })
+    Ok(Server {
+        addr,
+        public_url,
+        task,
+    })
 }
 
 async fn run(listener: TcpListener, router: Router, shutdown: CancellationToken) {

@@ -102,7 +102,7 @@ async fn bytes(field: Field<'_>, bytes_max: usize) -> Result<Bytes, Problem> {
 ///
 /// Answers when the certificate is in a durable block. With an `Idempotency-Key` a repeated request
 /// gets the first answer again.
-#[utoipa::path(post, path = "/v1/certificates", tag = "certificates",
+#[utoipa::path(post, path = "/v1/certificates", operation_id = "issueCertificate", tag = "certificates",
     security(("operator" = [])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Any text of up to 255 bytes; the same for every retry of one request.")),
     request_body(content = CertifyForm, content_type = "multipart/form-data"),
@@ -149,7 +149,7 @@ pub(crate) struct PageQuery {
 }
 
 /// Certificates, newest first.
-#[utoipa::path(get, path = "/v1/certificates", tag = "certificates", params(PageQuery),
+#[utoipa::path(get, path = "/v1/certificates", operation_id = "listCertificates", tag = "certificates", params(PageQuery),
     responses((status = 200, description = "A page of certificates.", body = CertificatePage)))]
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
@@ -169,7 +169,7 @@ pub(crate) async fn list(
 }
 
 /// One certificate.
-#[utoipa::path(get, path = "/v1/certificates/{id}", tag = "certificates",
+#[utoipa::path(get, path = "/v1/certificates/{id}", operation_id = "getCertificate", tag = "certificates",
     params(("id" = String, Path, description = "Number of the certificate.", example = "1")),
     responses(
         (status = 200, description = "The certificate.", body = Certificate),
@@ -183,7 +183,7 @@ pub(crate) async fn get(
 }
 
 /// The signed credential of a certificate, byte for byte as it was issued.
-#[utoipa::path(get, path = "/v1/certificates/{id}/credential", tag = "certificates",
+#[utoipa::path(get, path = "/v1/certificates/{id}/credential", operation_id = "getCredential", tag = "certificates",
     params(("id" = String, Path, description = "Number of the certificate.", example = "1")),
     responses(
         (status = 200, description = "The credential (VCDM 2.0).", body = serde_json::Value, content_type = "application/vc"),
@@ -198,7 +198,7 @@ pub(crate) async fn credential(
 }
 
 /// Everything a certificate came from and everything that came from it.
-#[utoipa::path(get, path = "/v1/certificates/{id}/lineage", tag = "certificates",
+#[utoipa::path(get, path = "/v1/certificates/{id}/lineage", operation_id = "getLineage", tag = "certificates",
     params(("id" = String, Path, description = "Number of the certificate.", example = "1")),
     responses(
         (status = 200, description = "Ancestors, descendants and what went from one to the other.", body = Lineage),
@@ -213,7 +213,7 @@ pub(crate) async fn lineage(
 
 /// Splits a lot: a credential and a certificate for each child. What is not given away remains
 /// with the parent.
-#[utoipa::path(post, path = "/v1/certificates/{id}/split", tag = "certificates",
+#[utoipa::path(post, path = "/v1/certificates/{id}/split", operation_id = "splitCertificate", tag = "certificates",
     security(("operator" = [])),
     params(("id" = String, Path, description = "Number of the parent.", example = "1")),
     request_body = SplitRequest,

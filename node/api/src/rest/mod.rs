@@ -4,6 +4,8 @@ mod certificates;
 pub(crate) mod node;
 mod offers;
 mod plants;
+#[cfg(test)]
+mod tests;
 mod verification;
 
 use std::sync::Arc;

@@ -67,7 +67,7 @@ impl Node {
 }
 
 /// What this node is.
-#[utoipa::path(get, path = "/v1/node", tag = "node",
+#[utoipa::path(get, path = "/v1/node", operation_id = "getNode", tag = "node",
     responses((status = 200, description = "The node.", body = Node)))]
 pub(crate) async fn node(State(app): State<Arc<App>>) -> Json<Node> {
     Json(Node::now(

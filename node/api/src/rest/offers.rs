@@ -13,7 +13,7 @@ use crate::problem::{PROBLEM_CONTENT_TYPE, Problem};
 
 /// Offers a certificate for sale: it goes into escrow until someone buys it or the seller takes it
 /// back.
-#[utoipa::path(post, path = "/v1/certificates/{id}/offers", tag = "trade",
+#[utoipa::path(post, path = "/v1/certificates/{id}/offers", operation_id = "offerCertificate", tag = "trade",
     security(("operator" = [])),
     params(("id" = String, Path, description = "Number of the certificate.", example = "2")),
     request_body = OfferRequest,
@@ -34,7 +34,7 @@ pub(crate) async fn open(
 }
 
 /// One offer.
-#[utoipa::path(get, path = "/v1/offers/{id}", tag = "trade",
+#[utoipa::path(get, path = "/v1/offers/{id}", operation_id = "getOffer", tag = "trade",
     params(("id" = String, Path, description = "Number of the offer.", example = "1")),
     responses(
         (status = 200, description = "The offer.", body = Offer),

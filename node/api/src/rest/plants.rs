@@ -66,7 +66,7 @@ struct Guess {
 }
 
 /// Which plant a photo shows. Changes nothing.
-#[utoipa::path(post, path = "/v1/recognitions", tag = "plants",
+#[utoipa::path(post, path = "/v1/recognitions", operation_id = "recognisePhoto", tag = "plants",
     request_body(description = "The bytes of a JPEG, PNG or WebP photo.", content((Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png"), (Vec<u8> = "image/webp"))),
     responses(
         (status = 200, description = "The best guesses.", body = Recognition),
@@ -103,7 +103,7 @@ pub(crate) async fn recognise(
 }
 
 /// A photo or another blob, by the BLAKE3 hash of its bytes.
-#[utoipa::path(get, path = "/v1/blobs/{hash}", tag = "plants",
+#[utoipa::path(get, path = "/v1/blobs/{hash}", operation_id = "getBlob", tag = "plants",
     params(("hash" = String, Path, description = "BLAKE3 in lower hex, 64 digits.")),
     responses(
         (status = 200, description = "The bytes.", body = Vec<u8>, content_type = "application/octet-stream"),

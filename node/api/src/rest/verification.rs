@@ -18,7 +18,7 @@ use crate::problem::{PROBLEM_CONTENT_TYPE, Problem};
 /// and the ledger.
 ///
 /// Whatever is sent gets a verdict: what is not a credential is invalid.
-#[utoipa::path(post, path = "/v1/verifications", tag = "verification",
+#[utoipa::path(post, path = "/v1/verifications", operation_id = "verifyCredential", tag = "verification",
     request_body(content = serde_json::Value, description = "The credential.", content_type = "application/json"),
     responses((status = 200, description = "The verdict and every check.", body = Verification)))]
 pub(crate) async fn verify(
@@ -39,8 +39,8 @@ pub(crate) enum Purpose {
 }
 
 /// A signed list of the statuses of this issuer's certificates, derived from the ledger's head.
-#[utoipa::path(get, path = "/v1/status-lists/{purpose}", tag = "verification",
-    params(("purpose" = Purpose, Path, description = "What the list is about.")),
+#[utoipa::path(get, path = "/v1/status-lists/{purpose}", operation_id = "getStatusList", tag = "verification",
+    params(("purpose" = inline(Purpose), Path, description = "What the list is about.")),
     responses(
         (status = 200, description = "A BitstringStatusListCredential.", body = serde_json::Value, content_type = "application/vc"),
         (status = 400, description = "There is no list of this purpose.", body = Problem, content_type = PROBLEM_CONTENT_TYPE),

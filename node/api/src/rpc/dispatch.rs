@@ -2,11 +2,16 @@
 
 use jsonrpsee::core::server::helpers::MethodSink;
 use jsonrpsee::core::traits::IdProvider;
-use jsonrpsee::types::{ErrorObjectOwned, Id, InvalidRequest, Params, Request, SubscriptionId};
+use jsonrpsee::types::error::OVERSIZED_RESPONSE_CODE;
+use jsonrpsee::types::{
+    ErrorObjectOwned, Id, InvalidRequest, Params, Request, SubscriptionId, TwoPointZero,
+};
 use jsonrpsee::{
     BatchResponseBuilder, BoundedSubscriptions, ConnectionId, MethodCallback, MethodResponse,
     SubscriptionState,
 };
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::limits::{RPC_BATCH_LEN_MAX, RPC_RESPONSE_BYTES_MAX, WS_SUBSCRIPTIONS_MAX};
@@ -93,9 +98,9 @@ impl Rpc {
         let Ok(request) = serde_json::from_str::<Request<'_>>(message) else {
             // A call without an id is a notification: it wants no answer, and no method here does
             // anything that would be worth doing without one.
-            return match serde_json::from_str::<Notification<'_>>(message) {
-                Ok(_) => None,
-                Err(_) => {
+            return match serde_json::from_str::<Notification>(message) {
+                Ok(Notification { id: None, .. }) => None,
+                _ => {
                     let id = serde_json::from_str::<InvalidRequest<'_>>(message)
                         .map_or(Id::Null, |request| request.id);
                     Some(failure(id, RpcError::InvalidRequest("invalid request")))
@@ -106,7 +111,11 @@ impl Rpc {
             .methods
             .method_with_name(&request.method)
             .map_or("unknown", |(name, _)| name);
-        let answer = self.call(request, session).await;
+        let id = request.id.clone();
+        let mut answer = self.call(request, session).await;
+        if answer.as_error_code() == Some(OVERSIZED_RESPONSE_CODE) {
+            answer = failure(id, RpcError::ResponseTooLarge);
+        }
         let outcome = if answer.is_success() { "ok" } else { "error" };
         self.metrics
             .rpc_calls
@@ -173,7 +182,15 @@ impl Rpc {
     }
 }
 
-type Notification<'a> = jsonrpsee::types::Notification<'a, Option<&'a RawValue>>;
+/// What tells a notification from what is no call at all.
+#[derive(Deserialize)]
+struct Notification {
+    #[serde(rename = "jsonrpc")]
+    _version: TwoPointZero,
+    #[serde(rename = "method")]
+    _method: String,
+    id: Option<IgnoredAny>,
+}
 
 fn failure(id: Id<'_>, error: RpcError) -> MethodResponse {
     MethodResponse::error(id, ErrorObjectOwned::from(error))

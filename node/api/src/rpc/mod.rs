@@ -17,6 +17,8 @@ mod filters;
 mod http;
 mod methods;
 mod params;
+#[cfg(test)]
+mod tests;
 mod ws;
 
 use std::sync::Arc;

@@ -170,3 +170,6 @@ fn closing(code: u16, reason: &'static str) -> CloseFrame {
         reason: reason.into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

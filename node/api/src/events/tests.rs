@@ -1,0 +1,167 @@
+//! The event stream, read as a browser reads it.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, BodyDataStream};
+use axum::extract::ConnectInfo;
+use axum::response::Response;
+use futures::StreamExt;
+use http::Request;
+use serde_json::Value;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::limits::EVENT_STREAMS_MAX;
+use crate::testing::{mine, services};
+use crate::{Config, Services, router};
+
+/// Long enough for anything that should come.
+const SOON: Duration = Duration::from_secs(20);
+
+struct Running {
+    router: Router,
+    services: Services,
+    shutdown: CancellationToken,
+}
+
+/// An event as it stands in the stream.
+#[derive(Debug, PartialEq)]
+struct Frame {
+    id: String,
+    event: String,
+    data: Value,
+}
+
+struct Reader {
+    stream: BodyDataStream,
+    text: String,
+}
+
+impl Running {
+    fn start() -> Self {
+        let (services, shutdown) = (services(), CancellationToken::new());
+        let router = router(&Config::default(), services.clone(), shutdown.clone()).unwrap();
+        Self {
+            router,
+            services,
+            shutdown,
+        }
+    }
+
+    async fn open(&self, path: &str, last_event_id: Option<&str>) -> Response {
+        let mut request = Request::get(path)
+            .header("host", "localhost")
+            .extension(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 50_000))));
+        if let Some(id) = last_event_id {
+            request = request.header("last-event-id", id);
+        }
+        self.router
+            .clone()
+            .oneshot(request.body(Body::empty()).unwrap())
+            .await
+            .unwrap()
+    }
+
+    async fn read(&self, last_event_id: Option<&str>) -> Reader {
+        let response = self.open("/v1/events", last_event_id).await;
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Reader {
+            stream: response.into_body().into_data_stream(),
+            text: String::new(),
+        }
+    }
+}
+
+impl Reader {
+    /// The next event; `None` at the end of the stream.
+    async fn next(&mut self) -> Option<Frame> {
+        while !self.text.contains("\n\n") {
+            let bytes = timeout(SOON, self.stream.next()).await.unwrap()?.unwrap();
+            self.text.push_str(std::str::from_utf8(&bytes).unwrap());
+        }
+        let (frame, rest) = self.text.split_once("\n\n").unwrap();
+        let field = |name: &str| {
+            let line = frame.lines().find_map(|line| line.strip_prefix(name));
+            line.unwrap_or_else(|| panic!("no {name} in {frame}"))
+                .to_owned()
+        };
+        let (id, event) = (field("id: "), field("event: "));
+        let data = serde_json::from_str(&field("data: ")).unwrap();
+        self.text = rest.to_owned();
+        Some(Frame { id, event, data })
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_resumes_hears_exactly_what_it_missed() {
+    let node = Running::start();
+    for _ in 0..3 {
+        mine(&node.services.ledger).await;
+    }
+    let mut whole = node.read(Some("0.0")).await;
+    let mut all = Vec::new();
+    for number in 1..=3 {
+        let frame = whole.next().await.unwrap();
+        assert_eq!(
+            (frame.id.as_str(), frame.event.as_str()),
+            (format!("{number}.0").as_str(), "block")
+        );
+        assert_eq!(frame.data["id"], frame.id.as_str());
+        assert_eq!(frame.data["block"], number);
+        all.push(frame);
+    }
+    let mut resumed = node.read(Some(&all[0].id)).await;
+    assert_eq!(resumed.next().await.as_ref(), Some(&all[1]));
+    assert_eq!(resumed.next().await.as_ref(), Some(&all[2]));
+
+    let mut live = node.read(None).await;
+    mine(&node.services.ledger).await;
+    assert_eq!(
+        live.next().await.unwrap().id,
+        "4.0",
+        "without an id, only what comes is told"
+    );
+    assert_eq!(resumed.next().await.unwrap().id, "4.0");
+}
+
+#[tokio::test]
+async fn ids_that_are_none_are_refused() {
+    let node = Running::start();
+    for id in [
+        "x",
+        "-1",
+        "1.",
+        "1.x",
+        "99999999999999999999",
+        "1.1.1",
+        "\u{fc}",
+    ] {
+        let response = node.open("/v1/events", Some(id)).await;
+        assert_eq!(response.status(), 400, "{id}");
+        assert_eq!(
+            response.headers()["content-type"],
+            "application/problem+json"
+        );
+    }
+    assert_eq!(node.open("/v1/events?after=1.0", None).await.status(), 200);
+    assert_eq!(node.open("/v1/events?before=1.0", None).await.status(), 400);
+}
+
+#[tokio::test]
+async fn streams_are_bounded_and_end_with_the_node() {
+    let node = Running::start();
+    let mut streams = Vec::new();
+    for _ in 0..EVENT_STREAMS_MAX {
+        streams.push(node.read(None).await);
+    }
+    assert_eq!(node.open("/v1/events", None).await.status(), 503);
+    streams.pop();
+    let mut last = node.read(None).await;
+    node.shutdown.cancel();
+    assert_eq!(last.next().await, None);
+}
