@@ -126,7 +126,7 @@ describe("logs in words", () => {
     const certificate = decodeLog("PlantCertificate", [transfer, word(1), word(2), word(7)], "0x");
     const token = decodeLog("tUSD", [transfer, word(1), word(2)], word(25));
     expect(certificate?.arguments.at(-1)).toEqual({ name: "id", kind: "id", value: "7" });
-    expect(token?.arguments.at(-1)).toEqual({ name: "amount", kind: "amount", value: "25" });
+    expect(token?.arguments.at(-1)).toEqual({ name: "amount", kind: "money", value: "25" });
   });
 
   test("a list of parents is read", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { coins } from "../app/pages/transaction.ts";
+import { decimal } from "../app/pages/transaction.ts";
 import { countries, country, moment, number, percent, quantity, reason, short } from "../app/text.ts";
 
 describe("words for values", () => {
@@ -30,13 +30,10 @@ describe("words for values", () => {
     ]);
   });
 
-  test("the native coin has 18 decimals", () => {
-    expect([0n, 1n, 10n ** 18n, 1_500_000_000_000_000_000n].map(coins)).toEqual([
-      "0",
-      "0.000000000000000001",
-      "1",
-      "1.5",
-    ]);
+  test("coins and dollars are written without idle zeros", () => {
+    const coins = [0n, 1n, 10n ** 18n, 1_500_000_000_000_000_000n, 10_000n * 10n ** 18n];
+    expect(coins.map((coin) => decimal(coin, 18))).toEqual(["0", "0.000000000000000001", "1", "1.5", "10,000"]);
+    expect([25_000_000n, 1n].map((dollar) => decimal(dollar, 6))).toEqual(["25", "0.000001"]);
   });
 
   test("what is no date or country is shown as it came", () => {

@@ -1,7 +1,8 @@
 import { asAddress, asAscii, decodeWords, type Hex, keccak, selector } from "./abi.ts";
 
 /** How one word of an event is shown. */
-type Kind = "id" | "amount" | "address" | "hash" | "status" | "offer status" | "model status" | "reason" | "list";
+type Kind =
+  "id" | "amount" | "money" | "address" | "hash" | "status" | "offer status" | "model status" | "reason" | "list";
 
 interface Signature {
   readonly signature: string;
@@ -101,7 +102,7 @@ const tokenEvents = [
       ["from", "address"],
       ["to", "address"],
     ],
-    [["amount", "amount"]],
+    [["amount", "money"]],
   ),
   event(
     "Approval(address,address,uint256)",
@@ -109,7 +110,7 @@ const tokenEvents = [
       ["owner", "address"],
       ["spender", "address"],
     ],
-    [["amount", "amount"]],
+    [["amount", "money"]],
   ),
 ];
 
@@ -121,7 +122,7 @@ const escrowEvents = [
       ["certificate", "id"],
       ["seller", "address"],
     ],
-    [["price", "amount"]],
+    [["price", "money"]],
   ),
   event("Funded(uint256,address)", [
     ["offer", "amount"],

@@ -1,7 +1,8 @@
 import { afterEvents } from "../api/live.ts";
+import { contractName } from "../api/logs.ts";
 import * as api from "../api/node.ts";
 import type { Certificate, Lineage, NodeEvent, NodeInfo } from "../api/types.ts";
-import { fill, h, row } from "../dom.ts";
+import { type Child, fill, h, row } from "../dom.ts";
 import { photo } from "../parts/card.ts";
 import { type ChecksPanel, checksPanel } from "../parts/checks.ts";
 import { credentialView } from "../parts/credential.ts";
@@ -48,7 +49,7 @@ export async function openCertificate({ params, signal }: Visit): Promise<Page> 
   let verifying = new AbortController();
   const show = (shown: Certificate, tree: Lineage) => {
     fill(places.status, statusBanner(shown));
-    fill(places.facts, facts(shown));
+    fill(places.facts, facts(shown, node));
     lineageView(places.family, tree);
     // A verification that was overtaken by an event must not have the last word.
     verifying.abort();
@@ -96,15 +97,24 @@ function sheet(certificate: Certificate, { status, facts: shown }: Places): HTML
   return h("div", { class: "sheet" }, h("div", { class: "specimen" }, picture), label);
 }
 
-function facts(certificate: Certificate): ReturnType<typeof row>[] {
+function facts(certificate: Certificate, node: NodeInfo): Child[] {
   const { issuer, transaction, expiresAt } = certificate;
   return [
     row("Quantity", quantity(certificate.quantity.value, certificate.quantity.unit), remainder(certificate)),
     row("Issued", h("time", { datetime: certificate.issuedAt }, moment(certificate.issuedAt))),
     row("Expires", expiresAt === null ? "Never" : h("time", { datetime: expiresAt }, date(expiresAt))),
-    row("Owner", hash(certificate.owner), certificate.locked && " (locked: it cannot change hands)"),
+    row("Owner", owner(certificate, node)),
     row("Issuer", hash(issuer.did ?? issuer.address)),
     row("Recorded in", h("a", { href: `/tx/${transaction.hash}` }, `block ${number(transaction.block)}`)),
+  ];
+}
+
+function owner(certificate: Certificate, node: NodeInfo): Child[] {
+  const escrow = contractName(node.contracts, certificate.owner) === "Escrow";
+  return [
+    hash(certificate.owner),
+    escrow && ", the escrow contract: it is for sale",
+    certificate.locked && ", locked: it cannot change hands",
   ];
 }
 

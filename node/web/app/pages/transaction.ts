@@ -11,6 +11,10 @@ import { number, reason } from "../text.ts";
 
 /** Decimals of the native coin. */
 const coinDecimals = 18;
+/** Decimals of tUSD. */
+const dollarDecimals = 6;
+
+const zeroAddress = `0x${"0".repeat(40)}`;
 
 /** One transaction: who asked for what, what it cost, and the events it caused. */
 export async function openTransaction({ params, signal }: Visit): Promise<Page> {
@@ -48,9 +52,12 @@ function transactionView(found: BlockTransaction, receipt: Receipt | null, node:
       row("Block", receipt !== null && blockLink(receipt)),
       row("From", hash(found.from)),
       row("To", found.to === null ? "New contract" : hash(found.to), contract !== undefined && ` ${contract}`),
-      row("Value", BigInt(found.value) > 0n && `${coins(BigInt(found.value))} PHY`),
+      row("Value", BigInt(found.value) > 0n && `${decimal(BigInt(found.value), coinDecimals)} PHY`),
       row("Gas used", receipt !== null && number(BigInt(receipt.gasUsed))),
-      row("Fee", receipt !== null && `${coins(BigInt(receipt.gasUsed) * BigInt(receipt.effectiveGasPrice))} PHY`),
+      row(
+        "Fee",
+        receipt !== null && `${decimal(BigInt(receipt.gasUsed) * BigInt(receipt.effectiveGasPrice), coinDecimals)} PHY`,
+      ),
     ),
     h("h2", {}, "Events"),
     receipt === null || receipt.logs.length === 0
@@ -103,16 +110,18 @@ function logView(log: Log, node: NodeInfo): HTMLElement {
 
 function argumentView({ kind, value }: Argument): Child {
   if (kind === "id") return h("a", { href: `/c/${value}` }, `No. ${value}`);
+  if (kind === "address" && value === zeroAddress) return "nobody";
   if (kind === "address" || kind === "hash") return hash(value);
+  if (kind === "money") return `${decimal(BigInt(value), dollarDecimals)} tUSD`;
   if (kind === "amount") return number(value);
   if (kind === "reason") return value === "" ? "none" : reason(value);
   return value;
 }
 
 /** An amount of the smallest unit in whole coins, without trailing zeros. */
-export function coins(amount: bigint): string {
-  const digits = amount.toString().padStart(coinDecimals + 1, "0");
-  const fraction = digits.slice(-coinDecimals).replace(/0+$/, "");
-  const whole = digits.slice(0, -coinDecimals);
+export function decimal(amount: bigint, decimals: number): string {
+  const digits = amount.toString().padStart(decimals + 1, "0");
+  const fraction = digits.slice(-decimals).replace(/0+$/, "");
+  const whole = number(digits.slice(0, -decimals));
   return fraction === "" ? whole : `${whole}.${fraction}`;
 }
