@@ -33,7 +33,6 @@ const transientStorageAdvice = "2394";
 const settings = {
   evmVersion: "prague",
   optimizer: { enabled: true, runs: 200 },
-  viaIR: true,
   metadata: { bytecodeHash: "ipfs", useLiteralContent: false },
 };
 
