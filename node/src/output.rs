@@ -4,7 +4,8 @@
 use std::cell::Cell;
 use std::fmt::Display;
 
-use owo_colors::{OwoColorize, Stream::Stdout, Style};
+use owo_colors::Stream::{self, Stdout};
+use owo_colors::{OwoColorize, Style};
 use phytomer_registry::{CheckView, Outcome};
 
 /// Width of the field names in a transcript.
@@ -169,16 +170,28 @@ pub(crate) fn line(text: &str) {
     println!("{text}");
 }
 
-/// An error with its causes, on standard error.
+/// An error with its causes, on standard error. Many messages name their cause
+/// already; it is not said twice.
 #[expect(
     clippy::print_stderr,
     reason = "this module is what the program prints"
 )]
 pub(crate) fn error(error: &color_eyre::Report) {
     let label = "error:"
-        .if_supports_color(owo_colors::Stream::Stderr, |text| text.red())
+        .if_supports_color(Stream::Stderr, |text| text.red())
         .to_string();
-    eprintln!("{label} {error:#}");
+    eprintln!("{label} {}", chain(error));
+}
+
+/// An error and its causes in one line, each said once.
+pub(crate) fn chain(error: &color_eyre::Report) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// A heading above a list.

@@ -108,7 +108,7 @@ fn configuration(dir: &DataDir) -> Finding {
         ),
         Err(error) => Finding::ill(
             "configuration",
-            format!("{error:#}"),
+            output::chain(&error),
             format!(
                 "correct {} or the PHYTOMER_ variable that the message names",
                 dir.config().display()
@@ -150,7 +150,7 @@ fn keys(dir: &DataDir) -> Finding {
         Ok(_) => Finding::well("keys", "the keystore opens with the password at hand"),
         Err(error) => Finding::ill(
             "keys",
-            format!("{error:#}"),
+            output::chain(&error),
             "see the message; `phytomer keys --help` tells how passwords are found",
         ),
     }

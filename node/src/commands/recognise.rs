@@ -54,12 +54,12 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             (true, Ok(recognition)) => print_json(&Answer::Seen { file, recognition })?,
             (true, Err(error)) => print_json(&Answer::Failed {
                 file,
-                error: format!("{error:#}"),
+                error: output::chain(&error),
             })?,
             (false, Ok(recognition)) => print(file, recognition),
             (false, Err(error)) => output::finding(
                 "",
-                &format!("{}: {error:#}", file.display()),
+                &format!("{}: {}", file.display(), output::chain(error)),
                 Some("see the message"),
             ),
         }

@@ -1,0 +1,11 @@
+//! The program, driven as a person drives it: by its command line, its HTTP
+//! API and signals.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot set itself up has failed"
+)]
+
+mod cli;
+mod crash;
+mod node;

@@ -1,0 +1,84 @@
+//! A node in a process of its own.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// The binary under test.
+pub(crate) const BIN: &str = env!("CARGO_BIN_EXE_phytomer");
+/// How long a node may take to start on a busy machine.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Runs the program to its end.
+pub(crate) fn phytomer(args: &[&str]) -> Output {
+    Command::new(BIN)
+        .args(args)
+        .env_remove("PHYTOMER_DATA_DIR")
+        .output()
+        .unwrap()
+}
+
+/// A running `phytomer dev`; killed when dropped.
+pub(crate) struct DevNode {
+    child: Child,
+    url: String,
+}
+
+impl DevNode {
+    /// Starts on a data folder and waits until it answers.
+    pub(crate) fn start(data_dir: &Path) -> Self {
+        let mut child = Command::new(BIN)
+            .args(["dev", "--http-port", "0", "--data-dir"])
+            .arg(data_dir)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let started = Instant::now();
+        let url = loop {
+            let line = lines
+                .next()
+                .expect("the node ended before it was ready")
+                .unwrap();
+            if let Some(url) = line.strip_prefix("json-rpc") {
+                break url.trim().to_string();
+            }
+            assert!(
+                started.elapsed() < START_TIMEOUT,
+                "the node was not ready in time"
+            );
+        };
+        // The rest of the banner must be read, or the node blocks on a full pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, url }
+    }
+
+    /// Where it answers.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Ends it as a power cut would: SIGKILL.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Ends it as an operator would, and waits: SIGINT.
+    pub(crate) fn interrupt(mut self) -> std::process::ExitStatus {
+        Command::new("kill")
+            .args(["-INT", &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for DevNode {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
