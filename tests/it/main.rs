@@ -1,7 +1,8 @@
 //! Tests across crates.
-#![expect(
+#![allow(
     clippy::unwrap_used,
     reason = "a test that cannot set itself up has failed"
 )]
 
+mod store;
 mod tidy;

@@ -23,8 +23,8 @@ const LAYERS: &[(u8, &[&str])] = &[
         ],
     ),
     (3, &["phytomer-ledger", "phytomer-inference"]),
-    (4, &["phytomer-registry"]),
-    (5, &["phytomer-api", "phytomer-web"]),
+    (4, &["phytomer-registry", "phytomer-web"]),
+    (5, &["phytomer-api"]),
     (6, &["phytomer-runtime"]),
     (7, &["phytomer", "phytomer-tests"]),
 ];
@@ -46,7 +46,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("utoipa-axum", "phytomer-api"),
 ];
 
-/// Crates below the edge name no HTTP library and print nothing.
+/// Licences under which what we build on may come.
 const LICENCES: &[&str] = &[
     "MIT",
     "Apache-2.0",

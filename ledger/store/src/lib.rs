@@ -8,7 +8,7 @@
 //! (indexes, streams) write batches of their own and may lag behind.
 //!
 //! Two implementations exist: [`MemoryStore`] here, for the simulator and for tests, and RocksDB in
-//! `phytomer-rocks`. Both run the suite in [`conformance`].
+//! `phytomer-rocks`. Both run the suite in `tests/it/store.rs`.
 //!
 //! ```
 //! use phytomer_store::{Batch, KeyRange, MemoryStore, Order, Reader, Store, Table};
@@ -27,8 +27,6 @@
 //! ```
 
 mod batch;
-#[cfg(any(test, feature = "conformance"))]
-pub mod conformance;
 mod error;
 mod memory;
 mod range;

@@ -138,11 +138,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn conforms() {
-        crate::conformance::run(MemoryStore::new);
-    }
-
-    #[test]
     fn a_full_store_refuses_whole_batches_and_takes_writes_again_once_emptied() {
         let store = MemoryStore::bounded(10);
         let put = |key: &'static [u8], value: &'static [u8]| {

@@ -33,8 +33,9 @@ pub trait Store: Send + Sync + 'static {
     /// Applies `batch`, all of it or nothing, and returns once it would survive a loss of power.
     ///
     /// # Errors
-    /// [`Error::Full`] when too little space is left, [`Error::OutOfSpace`] when it ran out all the
-    /// same, [`Error::ReadOnly`] when the store was opened for reading, [`Error::TooLarge`] for a batch over the limit, else [`Error::Io`] or
-    /// [`Error::Corrupt`]. Nothing was written then.
+    /// [`Error::Full`] when too little space is left, [`Error::OutOfSpace`] when it ran out all
+    /// the same, [`Error::ReadOnly`] when the store was opened for reading, [`Error::TooLarge`]
+    /// for a batch over the limit, else [`Error::Io`] or [`Error::Corrupt`]. Nothing was written
+    /// then.
     fn write(&self, batch: Batch) -> Result<(), Error>;
 }

@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use phytomer_store::{Bytes, KeyRange, Order, conformance};
+use phytomer_store::{Bytes, KeyRange, Order};
 use tempfile::TempDir;
 
 use super::*;
@@ -28,33 +28,6 @@ fn one(key: &[u8], value: &[u8]) -> Batch {
     let mut batch = Batch::new();
     batch.put(Table::Meta, key.to_vec(), value.to_vec());
     batch
-}
-
-/// A store that goes when its folder does.
-struct Temporary {
-    store: RocksStore,
-    _dir: TempDir,
-}
-
-impl Store for Temporary {
-    fn snapshot(&self) -> Box<dyn Reader + '_> {
-        self.store.snapshot()
-    }
-
-    fn write(&self, batch: Batch) -> Result<(), Error> {
-        self.store.write(batch)
-    }
-}
-
-#[test]
-fn conforms() {
-    conformance::run(|| {
-        let dir = TempDir::new().unwrap();
-        Temporary {
-            store: open(&dir),
-            _dir: dir,
-        }
-    });
 }
 
 #[test]

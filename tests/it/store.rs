@@ -1,8 +1,4 @@
-//! The behaviour that every store must show, as tests over any [`Store`].
-//!
-//! Call [`run`] from a test of the implementation, with a function that makes an empty store.
-
-#![expect(clippy::unwrap_used, reason = "tests")]
+//! The behaviour that every store must show, as one suite over any [`Store`].
 
 use std::collections::BTreeMap;
 
@@ -12,18 +8,58 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 
-use crate::{Batch, Bytes, Entry, KeyRange, Order, Reader, Store, Table};
+use phytomer_rocks::RocksStore;
+use phytomer_store::{
+    Batch, Bytes, Entry, Error, KeyRange, MemoryStore, Order, Reader, Store, Table,
+};
+use tempfile::TempDir;
 
 /// Histories that the model test tries. Each makes a store of its own, and RocksDB fsyncs.
 const HISTORIES: u32 = 24;
 
 type Model = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
 
+#[test]
+fn the_store_in_memory_conforms() {
+    run(MemoryStore::new);
+}
+
+#[test]
+fn the_store_on_rocksdb_conforms() {
+    run(|| {
+        let dir = TempDir::new().unwrap();
+        // Small, because many are open at once, and without a floor of free space.
+        let config = phytomer_rocks::Config {
+            cache_bytes: 1 << 20,
+            write_buffer_bytes: 1 << 20,
+            free_bytes_min: 0,
+            ..phytomer_rocks::Config::default()
+        };
+        Temporary {
+            store: RocksStore::open(dir.path(), &config).unwrap(),
+            _dir: dir,
+        }
+    });
+}
+
+/// A store that goes when its folder does.
+struct Temporary {
+    store: RocksStore,
+    _dir: TempDir,
+}
+
+impl Store for Temporary {
+    fn snapshot(&self) -> Box<dyn Reader + '_> {
+        self.store.snapshot()
+    }
+
+    fn write(&self, batch: Batch) -> Result<(), Error> {
+        self.store.write(batch)
+    }
+}
+
 /// Runs every test of the suite.
-///
-/// # Panics
-/// When the store does not conform.
-pub fn run<S: Store>(make: impl Fn() -> S) {
+fn run<S: Store>(make: impl Fn() -> S) {
     agrees_with_an_ordered_map(&make);
     snapshots_do_not_change(&make());
     the_last_operation_of_a_batch_wins(&make());
