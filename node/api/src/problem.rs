@@ -1,11 +1,9 @@
 //! Every error over HTTP: RFC 9457 problem details with a remedy.
 
-use std::borrow::Cow;
-
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{HeaderName, StatusCode};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
 /// The media type of a problem (RFC 9457 §3).
@@ -105,10 +103,12 @@ kinds! {
 }))]
 pub struct Problem {
     /// Names the kind of problem; stable.
-    #[serde(rename = "type")]
-    pub kind: String,
+    #[serde(rename = "type", serialize_with = "type_uri")]
+    #[schema(value_type = String)]
+    pub slug: &'static str,
     /// The kind in words; stable.
-    pub title: Cow<'static, str>,
+    #[schema(value_type = String)]
+    pub title: &'static str,
     /// The HTTP status.
     pub status: u16,
     /// What happened this time.
@@ -117,6 +117,10 @@ pub struct Problem {
     pub remedy: String,
     #[serde(skip)]
     headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+fn type_uri<S: Serializer>(slug: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("urn:phytomer:problem:{slug}"))
 }
 
 impl Problem {
@@ -130,8 +134,8 @@ impl Problem {
             headers.push((RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S)));
         }
         Self {
-            kind: format!("urn:phytomer:problem:{}", kind.slug),
-            title: Cow::Borrowed(kind.title),
+            slug: kind.slug,
+            title: kind.title,
             status: kind.status.as_u16(),
             detail: detail.into(),
             remedy: kind.remedy.into(),
@@ -180,8 +184,6 @@ impl IntoResponse for Problem {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use super::*;
 
     #[test]

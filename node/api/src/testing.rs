@@ -1,8 +1,6 @@
 //! A whole node in memory for the tests: a real ledger on a store in memory, the shipped model, the
 //! use cases, and the router that answers for them.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

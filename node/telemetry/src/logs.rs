@@ -87,8 +87,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 

@@ -128,8 +128,6 @@ fn field(text: &str, name: &str) -> Option<f64> {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use std::time::{SystemTime, UNIX_EPOCH};
 
     use super::*;

@@ -1,7 +1,5 @@
 //! The router as a whole: guards, headers, errors, the page.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use bytes::Bytes;
 use http::{Method, Request};
 use tokio_util::sync::CancellationToken;

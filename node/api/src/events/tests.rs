@@ -1,7 +1,5 @@
 //! The event stream, read as a browser reads it.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::net::SocketAddr;
 use std::time::Duration;
 

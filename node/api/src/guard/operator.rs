@@ -70,8 +70,6 @@ pub(crate) async fn require(
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use super::*;
 
     /// The answer to a call from `peer` with a header made from the right token.

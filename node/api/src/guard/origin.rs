@@ -61,14 +61,12 @@ impl Policy {
             }
             origins.insert(origin.to_ascii_lowercase());
         }
-        if let Some(url) = &config.public_url {
-            if let Some(authority) = url
-                .parse::<Uri>()
-                .ok()
-                .and_then(|uri| uri.into_parts().authority)
-            {
-                hosts.insert(authority.host().to_ascii_lowercase());
-            }
+        let public_url = config
+            .public_url
+            .as_ref()
+            .and_then(|url| url.parse::<Uri>().ok());
+        if let Some(authority) = public_url.as_ref().and_then(Uri::authority) {
+            hosts.insert(authority.host().to_ascii_lowercase());
         }
         Ok(Self { hosts, origins })
     }
@@ -176,8 +174,6 @@ pub(crate) async fn guard(
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use super::*;
 
     fn policy() -> Policy {

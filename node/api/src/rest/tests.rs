@@ -1,7 +1,5 @@
 //! The REST API against its own description: whatever comes in, what goes out is described.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 

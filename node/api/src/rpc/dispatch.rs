@@ -85,10 +85,10 @@ impl Rpc {
         }
         let mut answers = BatchResponseBuilder::new_with_limit(RPC_RESPONSE_BYTES_MAX);
         for message in messages {
-            if let Some(answer) = self.single(message.get(), session).await {
-                if answers.append(answer).is_err() {
-                    return fail(RpcError::ResponseTooLarge);
-                }
+            if let Some(answer) = self.single(message.get(), session).await
+                && answers.append(answer).is_err()
+            {
+                return fail(RpcError::ResponseTooLarge);
             }
         }
         (!answers.is_empty()).then(|| MethodResponse::from_batch(answers.finish()).into_json())

@@ -70,8 +70,6 @@ pub(crate) fn read<A: Arguments>(params: &Params<'_>) -> Result<A, RpcError> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use alloy::primitives::{Address, address};
     use jsonrpsee::types::ErrorObjectOwned;
 

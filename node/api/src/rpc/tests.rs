@@ -1,7 +1,5 @@
 //! Whatever comes in, a well-formed answer goes out.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::collections::BTreeSet;
 
 use proptest::collection::vec;

@@ -1,7 +1,5 @@
 //! WebSocket connections to a server on a real port.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
