@@ -8,7 +8,7 @@ const repository = resolve(import.meta.dirname, "../../..");
 
 /** Builds the program and says where it is. */
 function build() {
-  const options = ["build", "--quiet", "-p", "phytomer-identity", "--example", "credential", "--message-format=json"];
+  const options = ["build", "--quiet", "--workspace", "--example", "credential", "--message-format=json"];
   const output = execFileSync("cargo", options, { cwd: repository, encoding: "utf8", maxBuffer: 1 << 28 });
   const messages = output.split("\n").filter(Boolean).map((line) => JSON.parse(line));
   return messages.findLast((message) => message.executable)?.executable;
