@@ -136,8 +136,6 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::panic, reason = "a panic is what is tested")]
-
     use super::*;
 
     #[test]

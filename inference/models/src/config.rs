@@ -166,8 +166,6 @@ where
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use super::*;
 
     const SHIPPED: &str = include_str!("../leaf-40/model.toml");

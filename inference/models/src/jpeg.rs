@@ -64,8 +64,6 @@ fn next_segment(bytes: &[u8]) -> Result<(u8, &[u8], &[u8]), Error> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use image::codecs::jpeg::JpegEncoder;
     use proptest::prelude::*;
 

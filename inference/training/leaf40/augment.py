@@ -40,61 +40,63 @@ def ramp(n: int, side: int) -> torch.Tensor:
     return (across + down) / math.sqrt(2)
 
 
-def paper(n: int, side: int) -> torch.Tensor:
+def paper(n: int, side: int, strength: float = 1.0) -> torch.Tensor:
     """Backgrounds: white, greyish paper with shading, or any colour."""
     grey = uniform(n, 0.5, 1.0)[:, None] + torch.randn(n, 3) * 0.03
     colour = torch.where(chance(n, 0.15)[:, None], torch.rand(n, 3), grey)
     shade = ramp(n, side) * column(uniform(n, 0, 0.2))
     texture = smooth_noise(n, 1, int(torch.randint(2, 32, ())), side) * column(uniform(n, 0, 0.06))
     out = (colour[:, :, None, None] + shade + texture).clamp(0, 1)
-    out[chance(n, WHITE_PART)] = 1
+    out[chance(n, 1 - strength * (1 - WHITE_PART))] = 1
     return out
 
 
-def pose(n: int, zoom: torch.Tensor) -> torch.Tensor:
+def pose(n: int, strength: float) -> torch.Tensor:
     """Affine matrices `[n, 2, 3]` from output to input coordinates."""
     quarter = torch.randint(0, 4, (n,)) * (math.pi / 2)
-    free = torch.where(chance(n, 0.15), uniform(n, -math.pi, math.pi), uniform(n, -0.2, 0.2))
+    free = torch.where(chance(n, 0.15 * strength), uniform(n, -math.pi, math.pi), uniform(n, -0.2, 0.2))
     angle = quarter + free
-    stretch = uniform(n, -0.08, 0.08).exp()
+    stretch = (uniform(n, -0.08, 0.08) * strength).exp()
     flip = torch.where(chance(n, 0.5), 1.0, -1.0)
-    shear = uniform(n, -0.08, 0.08)
+    shear = uniform(n, -0.08, 0.08) * strength
     cos, sin = angle.cos(), angle.sin()
     a, b = cos * stretch * flip, (-sin + shear * cos) / stretch
     c, d = sin * stretch * flip, (cos + shear * sin) / stretch
-    shift = uniform(2 * n, -0.1, 0.1).view(n, 2, 1)
+    shift = uniform(2 * n, -0.1, 0.1).view(n, 2, 1) * strength
+    zoom = (uniform(n, math.log(0.8), math.log(1.3)) * strength).exp()
     linear = torch.stack([torch.stack([a, b], 1), torch.stack([c, d], 1)], 1)
     return torch.cat([linear / zoom[:, None, None], shift], 2)
 
 
-def light(x: torch.Tensor) -> torch.Tensor:
+def light(x: torch.Tensor, strength: float = 1.0) -> torch.Tensor:
     """Exposure, white balance, gamma, saturation, contrast and uneven light."""
     n, side = len(x), x.shape[-1]
-    x = x * (1 + ramp(n, side) * column(uniform(n, 0, 0.2)))
-    x = x * (uniform(n, -0.25, 0.2).exp()[:, None] * (torch.randn(n, 3) * 0.04).exp())[:, :, None, None]
-    x = x.clamp(1e-3, 1) ** column(uniform(n, -0.2, 0.2).exp())
+    x = x * (1 + ramp(n, side) * column(uniform(n, 0, 0.2 * strength)))
+    gain = uniform(n, -0.25, 0.2)[:, None] + torch.randn(n, 3) * 0.04
+    x = x * (gain * strength).exp()[:, :, None, None]
+    x = x.clamp(1e-3, 1) ** column((uniform(n, -0.2, 0.2) * strength).exp())
     grey = x.mean(1, keepdim=True)
-    x = grey + (x - grey) * column(uniform(n, 0.7, 1.3))
+    x = grey + (x - grey) * column(1 + uniform(n, -0.3, 0.3) * strength)
     middle = x.mean((1, 2, 3), keepdim=True)
-    return (middle + (x - middle) * column(uniform(n, 0.8, 1.2))).clamp(0, 1)
+    return (middle + (x - middle) * column(1 + uniform(n, -0.2, 0.2) * strength)).clamp(0, 1)
 
 
-def sharpness(x: torch.Tensor) -> torch.Tensor:
+def sharpness(x: torch.Tensor, strength: float) -> torch.Tensor:
     """Blurs some, sharpens some, coarsens some, and adds noise to some."""
     n, side = len(x), x.shape[-1]
     kernel = torch.tensor([1.0, 2.0, 1.0])
     kernel = (kernel[:, None] * kernel / 16).expand(3, 1, 3, 3)
     soft = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), kernel, groups=3)
-    amount = uniform(n, -0.6, 1.0) * chance(n, 0.4)
+    amount = uniform(n, -0.6, 1.0) * chance(n, 0.4 * strength)
     x = x + column(amount) * (soft - x)
-    rows = torch.nonzero(chance(n, 0.15)).flatten()
+    rows = torch.nonzero(chance(n, 0.15 * strength)).flatten()
     if len(rows):
         small = F.interpolate(x[rows], size=int(side * uniform(1, 0.4, 0.8)), mode="bilinear", antialias=True)
         x[rows] = F.interpolate(small, (side, side), mode="bilinear", align_corners=False)
-    return (x + torch.randn_like(x) * column(uniform(n, 0, 0.03) * chance(n, 0.2))).clamp(0, 1)
+    return (x + torch.randn_like(x) * column(uniform(n, 0, 0.03) * chance(n, 0.2 * strength))).clamp(0, 1)
 
 
-def erase(x: torch.Tensor) -> torch.Tensor:
+def erase(x: torch.Tensor, strength: float) -> torch.Tensor:
     """Paints one rectangle of paper over some images."""
     n, side = len(x), x.shape[-1]
     axis = torch.arange(side)
@@ -103,20 +105,22 @@ def erase(x: torch.Tensor) -> torch.Tensor:
     inside = ((axis[None] - centre[:, :1]).abs() < half[:, :1])[:, None, :, None] & (
         (axis[None] - centre[:, 1:]).abs() < half[:, 1:]
     )[:, None, None, :]
-    return torch.where(inside & column(chance(n, 0.1)), torch.rand(n, 3, 1, 1), x)
+    return torch.where(inside & column(chance(n, 0.1 * strength)), torch.rand(n, 3, 1, 1), x)
 
 
-def leaves(stored: dict, rows: torch.Tensor, side: int) -> torch.Tensor:
-    """Augmented images of the leaves `rows`, `[n, 3, side, side]`, of all kinds."""
+def leaves(stored: dict, rows: torch.Tensor, side: int, strength: float = 1.0) -> torch.Tensor:
+    """Augmented images of the leaves `rows`, `[n, 3, side, side]`, of all kinds.
+
+    At strength 0 only quarter turns, mirrors and small turns are left.
+    """
     n = len(rows)
     names, parts = list(KIND_PARTS), torch.tensor(list(KIND_PARTS.values()))
     kind = torch.multinomial(parts, n, replacement=True)
     source = torch.stack([stored[names[k]][r] for k, r in zip(kind.tolist(), rows.tolist())])
-    zoom = uniform(n, math.log(0.8), math.log(1.3)).exp()
-    grid = F.affine_grid(pose(n, zoom), (n, 4, side, side), align_corners=False)
+    grid = F.affine_grid(pose(n, strength), (n, 4, side, side), align_corners=False)
     sampled = F.grid_sample(source.float() / 255, grid, align_corners=False)
-    x = sampled[:, :3] + (1 - sampled[:, 3:]) * paper(n, side)
-    return erase(sharpness(light(x)))
+    x = sampled[:, :3] + (1 - sampled[:, 3:]) * paper(n, side, strength)
+    return erase(sharpness(light(x, strength), strength), strength)
 
 
 def mix(x: torch.Tensor, y: torch.Tensor, part: float) -> tuple[torch.Tensor, torch.Tensor]:

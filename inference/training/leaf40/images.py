@@ -1,7 +1,8 @@
 """From image bytes to the pixels the network sees.
 
 `prepare` is the definition that the Rust crate `phytomer-models` repeats step by
-step; a test there compares the two from file bytes to logits.
+step; a test there compares the two from file bytes to logits. (Only the crate
+reduces large photos in two steps; no training image is large.)
 """
 
 from functools import lru_cache

@@ -16,7 +16,6 @@ NOTHING = 4
 """Images of no leaf added to each batch; their target is uniform over the classes."""
 MIXUP_PART = 0.1
 SMOOTHING = 0.05
-EMA_DECAY = 0.998
 WARMUP_PART = 0.05
 
 
@@ -28,6 +27,10 @@ class Plan:
     grow: tuple = ((0.0, 64), (0.5, 80), (0.8, 96))
     """From which part of the cycle on which image side is used."""
     rate: float = 2e-3
+    strength: float = 1.0
+    """Of the augmentation, 0 to 1."""
+    average: float = 0.998
+    """Decay of the moving average of the weights, per step."""
     decay: float = 0.05
     seed: int = 1
 
@@ -66,10 +69,10 @@ def train(model: LeafNet, stored: dict, target: torch.Tensor, rows: torch.Tensor
             for group in optimiser.param_groups:
                 group["lr"] = plan.rate * rate_at(part)
             with torch.no_grad():
-                x = augment.leaves(stored, batch, side)
+                x = augment.leaves(stored, batch, side, plan.strength)
                 y = F.one_hot(target[batch], classes).float()
                 y = y * (1 - SMOOTHING) + SMOOTHING / classes
-                x, y = augment.mix(x, y, MIXUP_PART)
+                x, y = augment.mix(x, y, MIXUP_PART * plan.strength)
                 none = augment.nothing(stored, batch[:NOTHING], side)
                 x = data.normalise(torch.cat([x, none]) * 255)
                 y = torch.cat([y, torch.full((NOTHING, classes), 1 / classes)])
@@ -82,7 +85,7 @@ def train(model: LeafNet, stored: dict, target: torch.Tensor, rows: torch.Tensor
             torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
             optimiser.step()
             step += 1
-            decay = min(EMA_DECAY, (1 + step) / (10 + step))
+            decay = min(plan.average, (1 + step) / (10 + step))
             with torch.no_grad():
                 for a, b in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
                     a.lerp_(b, 1 - decay) if a.is_floating_point() else a.copy_(b)
