@@ -271,7 +271,11 @@ pub(crate) fn read(credential: &[u8]) -> Result<PlantCertificate, Error> {
 pub(crate) fn facts(credential: &[u8]) -> Result<Facts, Error> {
     let certificate = read(credential)?;
     let evidence = certificate.evidence.first();
-    let recognition = evidence.and_then(|evidence| evidence.recognition.as_ref());
+    // What a model saw says nothing about a name that the issuer declared.
+    let is_estimate = certificate.plant.identification == Identification::EstimatedFromPhoto;
+    let recognition = evidence
+        .and_then(|evidence| evidence.recognition.as_ref())
+        .filter(|_| is_estimate);
     Ok(Facts {
         scientific_name: certificate.plant.scientific_name.to_string(),
         issuer: certificate.issuer.to_string(),

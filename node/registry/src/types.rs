@@ -186,7 +186,7 @@ pub struct Certificate {
     pub locked: bool,
     /// Species; absent when this node does not hold the credential.
     pub scientific_name: Option<String>,
-    /// Calibrated confidence of the recogniser, 0 to 1, where a photo was recognised.
+    /// Calibrated confidence of the recogniser, 0 to 1, where the species is its estimate.
     pub confidence: Option<f64>,
     /// Certified quantity.
     pub quantity: Quantity,
