@@ -43,7 +43,8 @@ async function tabTo(page, name) {
     await page.keyboard.press("Tab");
     const focused = await page.evaluate(() => {
       const element = document.activeElement;
-      const label = element?.labels?.[0]?.textContent ?? element?.getAttribute("aria-label") ?? element?.textContent ?? "";
+      const label =
+        element?.labels?.[0]?.textContent ?? element?.getAttribute("aria-label") ?? element?.textContent ?? "";
       return label.trim();
     });
     if (focused.startsWith(name)) return;
@@ -111,7 +112,11 @@ test("the focus is always visible", async () => {
 });
 
 test("every page fits a screen of 320 pixels", async () => {
-  const tab = await openTab(browser, node.origin, { viewport: { width: 320, height: 640 }, isMobile: true, hasTouch: true });
+  const tab = await openTab(browser, node.origin, {
+    viewport: { width: 320, height: 640 },
+    isMobile: true,
+    hasTouch: true,
+  });
   for (const path of paths) {
     await tab.page.goto(node.origin + path);
     await tab.page.locator("main :is(h1, .problem)").first().waitFor();
@@ -124,7 +129,11 @@ test("every page fits a screen of 320 pixels", async () => {
 });
 
 test("a phone issues a certificate", async () => {
-  const tab = await openTab(browser, node.origin, { viewport: { width: 320, height: 640 }, isMobile: true, hasTouch: true });
+  const tab = await openTab(browser, node.origin, {
+    viewport: { width: 320, height: 640 },
+    isMobile: true,
+    hasTouch: true,
+  });
   await issueThroughPage(tab.page, node, { quantity: "3" });
   await verdict(tab.page, "valid");
   assert.equal(await overflowPixels(tab.page), 0);

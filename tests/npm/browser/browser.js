@@ -13,7 +13,9 @@ export const stepTimeoutMs = 20_000;
 
 /** A photo of a leaf that the repository ships. */
 export function leafPhoto() {
-  const photo = readdirSync(samples).filter((name) => /\.(jpe?g|png|webp)$/.test(name)).sort()[0];
+  const photo = readdirSync(samples)
+    .filter((name) => /\.(jpe?g|png|webp)$/.test(name))
+    .sort()[0];
   assert.ok(photo, `there is no photo in ${samples}`);
   return resolve(samples, photo);
 }
@@ -38,7 +40,11 @@ export function launch() {
  * and requests to other machines that it caused so far.
  */
 export async function openTab(browser, origin, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, reducedMotion: "reduce", ...options });
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 900 },
+    reducedMotion: "reduce",
+    ...options,
+  });
   context.setDefaultTimeout(stepTimeoutMs);
   const faults = [];
   context.on("request", (request) => {
@@ -96,5 +102,7 @@ export async function verdict(page, expected) {
 
 /** The outcomes of the checks on the page, by name. */
 export function outcomes(page) {
-  return page.$$eval("[data-check]", (rows) => Object.fromEntries(rows.map((row) => [row.dataset.check, row.dataset.outcome])));
+  return page.$$eval("[data-check]", (rows) =>
+    Object.fromEntries(rows.map((row) => [row.dataset.check, row.dataset.outcome])),
+  );
 }

@@ -38,7 +38,10 @@ test("a block appears by itself, and leads to the transaction and its events in 
   assert.match(await issued.innerText(), /500/);
   assert.match((await tab.page.locator("main").innerText()).replaceAll(/[,.\s]/g, ""), new RegExp(gasUsed));
 
-  await tab.page.getByRole("link", { name: `Block ${block}` }).first().click();
+  await tab.page
+    .getByRole("link", { name: `Block ${block}` })
+    .first()
+    .click();
   await tab.page.waitForURL(`**/blocks/${block}`);
   await tab.page.getByRole("link", { name: "← Older" }).click();
   await tab.page.waitForURL(`**/blocks/${block - 1}`);
@@ -73,6 +76,18 @@ test("a page that is left behind stops listening", async () => {
   await (await authority(node)).suspend(id, "XYLEFA");
   await page.waitForTimeout(1_000);
   assert.deepEqual(asked, [], "the certificate's page asked on after it was left");
+});
+
+test("a node that is gone is said to be gone, and what was shown stays", async () => {
+  const short = await startNode();
+  const { page } = await openTab(browser, short.origin);
+  const id = await issueThroughPage(page, short);
+  await verdict(page, "valid");
+  await short.stop();
+  await page.locator(".connection:not([data-state=live])").waitFor();
+  assert.equal(await page.locator(".accession").innerText(), `Certificate No. ${id}`);
+  await page.getByRole("link", { name: "Certificates" }).click();
+  await page.getByText("The node does not answer").waitFor();
 });
 
 test("the page comes with a strict policy and weighs little", async () => {

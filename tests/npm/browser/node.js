@@ -13,7 +13,8 @@ const stopTimeoutMs = 15_000;
 function binary() {
   const target = process.env.CARGO_TARGET_DIR ?? resolve(repository, "target");
   const path = process.env.PHYTOMER_BIN ?? resolve(target, "debug/phytomer");
-  if (!existsSync(path)) throw new Error(`there is no ${path}: build it with \`cargo build\`, or name it in PHYTOMER_BIN`);
+  if (!existsSync(path))
+    throw new Error(`there is no ${path}: build it with \`cargo build\`, or name it in PHYTOMER_BIN`);
   return path;
 }
 
@@ -28,7 +29,10 @@ export async function startNode() {
   const said = [];
   const stopped = new Promise((done) => child.once("exit", done));
   const pageUrl = await new Promise((done, fail) => {
-    const late = setTimeout(() => fail(new Error(`no page within ${startTimeoutMs} ms; it said:\n${said.join("\n")}`)), startTimeoutMs);
+    const late = setTimeout(
+      () => fail(new Error(`no page within ${startTimeoutMs} ms; it said:\n${said.join("\n")}`)),
+      startTimeoutMs,
+    );
     const listen = (line) => {
       said.push(line);
       const url = /https?:\/\/\S+#token=\S+/.exec(line)?.[0];

@@ -1,9 +1,15 @@
 // From a photo to a verified certificate, and to its suspension by an authority, through the page.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
 import { readFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
 import { issueThroughPage, launch, leafPhoto, nameUnknown, openTab, outcomes, verdict } from "./browser.js";
 import { authority, split, startNode } from "./node.js";
+
+/** A wall: 128 × 128 pixels of one grey. */
+const greyWall = Buffer.from(
+  "iVBORw0KGgoAAAANSUhEUgAAAIAAAACACAIAAABMXPacAAABh0lEQVR4nO3OMQEAAAyDMKRX+mRwsCgIeyrsQB12oA47UIcdqMMO1GEH6rADddiBOuxAHXagDjtQhx2oww7UYQfqsAN12IE67EAddqAOO1CHHajDDtRhB+qwA3XYgTrsQB12oA47UIcdqMMO1GEH6rADddiBOuxAHXagDjtQhx2oww7UYQfqsAN12IE67EAddqAOO1CHHajDDtRhB+qwA3XYgTrsQB12oA47UIcdqMMO1GEH6rADddiBOuxAHXagDjtQhx2oww7UYQfqsAN12IE67EAddqAOO1CHHajDDtRhB+qwA3XYgTrsQB12oA47UIcdqMMO1GEH6rADddiBOuxAHXagDjtQhx2oww7UYQfqsAN12IE67EAddqAOO1CHHajDDtRhB+qwA3XYgTrsQB12oA47UIcdqMMO1GEH6rADddiBOuxAHXagDjtQhx2oww7UYQfqsAN12IE67EAddqAOO1CHHajDDtRhB+qwA3XYgTrsQB12oA47UIcdqMMO1GEH6rADdQdIQgWh/gU41gAAAABJRU5ErkJggg==",
+  "base64",
+);
 
 let node;
 let browser;
@@ -27,13 +33,20 @@ test("a leaf becomes a certificate that the browser verifies, and that turns to 
   assert.equal(new URL(page.url()).hash, "");
   await verdict(page, "valid");
   const made = await outcomes(page);
-  for (const name of ["form", "signature", "controller", "proof-purpose", "dates", "photo"]) assert.equal(made[name], "passed", name);
-  for (const name of ["revocation", "suspension", "anchor", "accreditation", "ledger-status", "owner"]) assert.equal(made[name], "passed", name);
-  assert.ok(await page.locator(".sheet img").evaluate((image) => image.complete && image.naturalWidth > 0), "the photo is shown");
+  for (const name of ["form", "signature", "controller", "proof-purpose", "dates", "photo"])
+    assert.equal(made[name], "passed", name);
+  for (const name of ["revocation", "suspension", "anchor", "accreditation", "ledger-status", "owner"])
+    assert.equal(made[name], "passed", name);
+  assert.ok(
+    await page.locator(".sheet img").evaluate((image) => image.complete && image.naturalWidth > 0),
+    "the photo is shown",
+  );
   assert.equal(await page.locator("[data-lot]").count(), 1);
 
   // A split shows on the open page without a reload.
-  await page.evaluate(() => { globalThis.notReloaded = true; });
+  await page.evaluate(() => {
+    globalThis.notReloaded = true;
+  });
   const [child] = await split(node, parent, ["100", "100"]);
   await page.locator(`[data-lot="${child}"]`).waitFor();
   assert.equal(await page.locator("[data-lot]").count(), 3);
@@ -43,12 +56,17 @@ test("a leaf becomes a certificate that the browser verifies, and that turns to 
   const stranger = await openTab(browser, node.origin);
   await stranger.page.goto(`${node.origin}/c/${child}`);
   await verdict(stranger.page, "valid");
-  await stranger.page.evaluate(() => { globalThis.notReloaded = true; });
+  await stranger.page.evaluate(() => {
+    globalThis.notReloaded = true;
+  });
 
   const inspector = await authority(node);
   const { block } = await inspector.suspend(parent, "XYLEFA");
   // The parent's page shows both children; the child's page shows its parent and itself.
-  for (const [{ page: open }, relatives] of [[tab, 3], [stranger, 2]]) {
+  for (const [{ page: open }, relatives] of [
+    [tab, 3],
+    [stranger, 2],
+  ]) {
     await open.locator('.banner[data-status="suspended"]').waitFor();
     await verdict(open, "invalid");
     const now = await outcomes(open);
@@ -113,11 +131,33 @@ test("a wrong token is refused with what to do, and the right one goes on", asyn
   assert.deepEqual(tab.faults(), []);
 });
 
+test("a picture of no plant is said to be one, and issues only under a name that the issuer writes", async () => {
+  const tab = await openTab(browser, node.origin);
+  const { page } = tab;
+  await page.goto(node.pageUrl);
+  await page.setInputFiles("input[type=file]", { name: "wall.png", mimeType: "image/png", buffer: greyWall });
+  await page.getByText("Not a plant this model knows").waitFor();
+  await page.getByRole("button", { name: "Sign and issue" }).click();
+  assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("aria-label")), "Scientific name");
+  assert.equal(new URL(page.url()).pathname, "/issue");
+  await page.getByLabel("Scientific name").fill("Olea europaea");
+  await page.getByRole("button", { name: "Sign and issue" }).click();
+  await page.waitForURL(/\/c\/\d+$/);
+  await verdict(page, "valid");
+  await page.getByText("The species was stated by the issuer.").waitFor();
+  await page.getByText("Olea europaea, declared by the issuer").waitFor();
+  assert.deepEqual(tab.faults(), []);
+});
+
 test("what is no photo is refused in words", async () => {
   const tab = await openTab(browser, node.origin);
   const { page } = tab;
   await page.goto(`${node.origin}/issue`);
-  await page.setInputFiles("input[type=file]", { name: "leaf.jpg", mimeType: "image/jpeg", buffer: Buffer.from("not a photo") });
+  await page.setInputFiles("input[type=file]", {
+    name: "leaf.jpg",
+    mimeType: "image/jpeg",
+    buffer: Buffer.from("not a photo"),
+  });
   await page.locator(".problem").waitFor();
   assert.notEqual(await page.locator(".problem-title").innerText(), "");
   assert.equal(await page.getByRole("button", { name: "Sign and issue" }).count(), 0);
