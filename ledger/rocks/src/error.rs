@@ -12,10 +12,9 @@ use crate::space;
 pub(crate) fn error(path: &Path, action: &'static str, source: rocksdb::Error) -> Error {
     let text = source.to_string();
     if text.contains("No space left on device") || text.contains("Disk quota exceeded") {
-        let free_bytes = space::free_bytes(path).unwrap_or_default();
-        return Error::Full {
-            free_bytes,
-            required_bytes: free_bytes.saturating_add(1),
+        // From here on RocksDB refuses every write until it is opened again.
+        return Error::OutOfSpace {
+            free_bytes: space::free_bytes(path).unwrap_or_default(),
         };
     }
     if text.contains("Read-only file system") {

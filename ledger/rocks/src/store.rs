@@ -86,6 +86,24 @@ impl RocksStore {
             .expect("every table was opened or created")
     }
 
+    /// Appends a batch to the log and waits until it is on the disk.
+    fn append(&self, batch: &Batch) -> Result<(), Error> {
+        let mut changes = WriteBatch::default();
+        for operation in batch.operations() {
+            match operation {
+                Operation::Put { table, key, value } => {
+                    changes.put_cf(self.family(*table), key, value)
+                }
+                Operation::Delete { table, key } => changes.delete_cf(self.family(*table), key),
+            }
+        }
+        let mut options = WriteOptions::default();
+        options.set_sync(true);
+        self.database
+            .write_opt(changes, &options)
+            .map_err(|source| self.error("write", source))
+    }
+
     pub(crate) fn error(&self, action: &'static str, source: rocksdb::Error) -> Error {
         error(&self.path, action, source)
     }
@@ -122,20 +140,7 @@ impl Store for RocksStore {
         }
         batch.check_size()?;
         space::require(&self.path, batch.len_bytes(), self.free_bytes_min)?;
-        let mut changes = WriteBatch::default();
-        for operation in batch.operations() {
-            match operation {
-                Operation::Put { table, key, value } => {
-                    changes.put_cf(self.family(*table), key, value)
-                }
-                Operation::Delete { table, key } => changes.delete_cf(self.family(*table), key),
-            }
-        }
-        let mut options = WriteOptions::default();
-        options.set_sync(true);
-        self.database
-            .write_opt(changes, &options)
-            .map_err(|source| self.error("write", source))
+        self.append(&batch)
     }
 }
 
