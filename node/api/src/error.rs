@@ -18,6 +18,14 @@ pub enum Error {
         /// What the operating system says.
         source: std::io::Error,
     },
+    /// `public_url` is not a URL.
+    #[error(
+        "`{url}` in public_url is not a URL; write scheme and host, such as `https://node.example`"
+    )]
+    PublicUrl {
+        /// The setting.
+        url: String,
+    },
     /// An entry of `allowed_hosts` is not a host name.
     #[error(
         "`{host}` in allowed_hosts is not a host name; write it without scheme, port and path, such as `node.example`"

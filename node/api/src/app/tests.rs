@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{Method, Request};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::testing::{Answer, NODE, RUNTIME, services};
 use crate::{Config, router};
@@ -214,6 +215,28 @@ fn health_names_the_part_that_is_not_ready() {
         json["subsystems"][1]["reason"],
         "the disk is full; free some space"
     );
+}
+
+#[test]
+fn a_panic_costs_one_answer() {
+    let metrics =
+        std::sync::Arc::new(crate::metrics::Metrics::register(&Default::default()).unwrap());
+    let broken = axum::Router::new()
+        .route(
+            "/",
+            axum::routing::get(async || -> &'static str { panic!("no leaf") }),
+        )
+        .layer(CatchPanicLayer::custom(super::panicked(metrics.clone())));
+    for panics in 1..3 {
+        let request = Request::get("/").body(axum::body::Body::empty()).unwrap();
+        let response = RUNTIME.block_on(broken.clone().oneshot(request)).unwrap();
+        assert_eq!(response.status(), 500);
+        assert_eq!(
+            response.headers()["content-type"],
+            "application/problem+json"
+        );
+        assert_eq!(metrics.panics.get(), panics);
+    }
 }
 
 #[test]

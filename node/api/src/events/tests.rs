@@ -54,6 +54,7 @@ impl Running {
     async fn open(&self, path: &str, last_event_id: Option<&str>) -> Response {
         let mut request = Request::get(path)
             .header("host", "localhost")
+            .header("accept-encoding", "gzip, br")
             .extension(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 50_000))));
         if let Some(id) = last_event_id {
             request = request.header("last-event-id", id);
@@ -68,6 +69,8 @@ impl Running {
     async fn read(&self, last_event_id: Option<&str>) -> Reader {
         let response = self.open("/v1/events", last_event_id).await;
         assert_eq!(response.headers()["content-type"], "text/event-stream");
+        let packed = response.headers().get("content-encoding");
+        assert_eq!(packed, None, "a packer would hold events back");
         Reader {
             stream: response.into_body().into_data_stream(),
             text: String::new(),

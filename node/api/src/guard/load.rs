@@ -29,3 +29,41 @@ pub(crate) async fn limit(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use tokio::sync::Notify;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_too_many_is_told_to_come_back() {
+        let (entered, leave) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (tell, wait) = (entered.clone(), leave.clone());
+        let slow = move || {
+            let (tell, wait) = (tell.clone(), wait.clone());
+            async move {
+                tell.notify_one();
+                wait.notified().await;
+            }
+        };
+        let router = Router::new()
+            .route("/", get(slow))
+            .layer(from_fn_with_state(Arc::new(Semaphore::new(1)), limit));
+        let ask = || router.clone().oneshot(Request::new(Body::empty()));
+        let first = tokio::spawn(ask());
+        entered.notified().await;
+        let second = ask().await.unwrap();
+        assert_eq!(second.status(), 503);
+        assert_eq!(second.headers()["retry-after"], "5");
+        leave.notify_one();
+        assert_eq!(first.await.unwrap().unwrap().status(), 200);
+        leave.notify_one();
+        assert_eq!(ask().await.unwrap().status(), 200);
+    }
+}

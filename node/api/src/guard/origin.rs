@@ -61,11 +61,13 @@ impl Policy {
             }
             origins.insert(origin.to_ascii_lowercase());
         }
-        let public_url = config
-            .public_url
-            .as_ref()
-            .and_then(|url| url.parse::<Uri>().ok());
-        if let Some(authority) = public_url.as_ref().and_then(Uri::authority) {
+        if let Some(url) = &config.public_url {
+            let uri: Option<Uri> = url.parse().ok();
+            let authority = uri
+                .as_ref()
+                .filter(|uri| uri.scheme().is_some())
+                .and_then(Uri::authority);
+            let authority = authority.ok_or_else(|| Error::PublicUrl { url: url.clone() })?;
             hosts.insert(authority.host().to_ascii_lowercase());
         }
         Ok(Self { hosts, origins })
@@ -314,6 +316,26 @@ mod tests {
                 matches!(with(&[], &[origin]), Err(Error::AllowedOrigin { .. })),
                 "{origin}"
             );
+        }
+    }
+
+    #[test]
+    fn a_public_url_needs_a_scheme_and_a_host() {
+        let with = |url: &str| {
+            Policy::new(&Config {
+                public_url: Some(url.into()),
+                ..Config::default()
+            })
+        };
+        for url in [
+            "https://node.example",
+            "http://10.0.0.7:8545",
+            "https://node.example/phytomer",
+        ] {
+            assert!(with(url).is_ok(), "{url}");
+        }
+        for url in ["node.example", "/path", "", "https://", "a b"] {
+            assert!(matches!(with(url), Err(Error::PublicUrl { .. })), "{url}");
         }
     }
 }

@@ -115,6 +115,24 @@ fn every_method_says_what_is_wrong_with_its_arguments() {
 }
 
 #[test]
+fn the_modules_are_those_of_the_methods() {
+    let answer = NODE
+        .rpc(json!({"jsonrpc": "2.0", "id": 7, "method": "rpc_modules"}).to_string())
+        .json();
+    let told: BTreeSet<_> = answer["result"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .cloned()
+        .collect();
+    let found: BTreeSet<_> = methods()
+        .iter()
+        .map(|name| name.split('_').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(told, found);
+}
+
+#[test]
 fn the_node_signs_for_nobody() {
     for method in [
         "eth_sendTransaction",
