@@ -139,7 +139,8 @@ impl Actor {
         }
     }
 
-    /// Nothing was written, so what is on disk is whole, and reading goes on.
+    /// What is on disk is whole, so reading goes on. After anything but a full disk it is not
+    /// known whether the block is there, so no other may be made before the chain is opened anew.
     fn fail(&self, error: &ProduceError) {
         self.shared.metrics.commit_failures.inc();
         let health = match error {
@@ -175,7 +176,11 @@ fn produce(shared: &Shared, unix_time_s: u64) -> Result<(), ProduceError> {
     timer.observe_duration();
 
     let included = executed.block.receipts().len();
-    shared.commit(executed)?;
+    // Only to lower the base fee is a block made that has no transactions.
+    if included > 0 || refused.is_empty() {
+        shared.commit(executed)?;
+        tracing::debug!(transactions = included, "committed");
+    }
     for (hash, rejection) in refused {
         tracing::debug!(%hash, %rejection, "a block could not take the transaction");
         // If the block changed something, the transaction may fit the next one. If not, it would
@@ -184,7 +189,6 @@ fn produce(shared: &Shared, unix_time_s: u64) -> Result<(), ProduceError> {
             shared.drop_refused(hash);
         }
     }
-    tracing::debug!(transactions = included, "committed");
     Ok(())
 }
 

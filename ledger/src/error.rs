@@ -86,6 +86,15 @@ pub enum SubmitError {
         /// The transaction.
         hash: TxHash,
     },
+    /// The transaction was accepted, but the ledger stopped before it was seen to be mined.
+    #[error(
+        "the transaction {hash} was added to the pool, but the ledger stopped; ask for its \
+         receipt after a restart, and send it again if there is none"
+    )]
+    Unconfirmed {
+        /// The transaction.
+        hash: TxHash,
+    },
     /// The ledger has stopped.
     #[error("refused: the node is stopping")]
     Closed,

@@ -113,7 +113,7 @@ impl Ledger {
     /// # Errors
     /// [`SubmitError::TimedOut`] after `timeout`; it may still be mined later.
     /// [`SubmitError::Dropped`] when it is neither mined nor in the pool, and
-    /// [`SubmitError::Failed`] when no more blocks are made.
+    /// [`SubmitError::Unconfirmed`] when the ledger makes no more blocks.
     pub async fn wait_mined(
         &self,
         hash: TxHash,
@@ -142,9 +142,10 @@ impl Ledger {
                 return Err(SubmitError::Dropped { hash });
             }
             tokio::select! {
+                biased;
                 changed = heads.changed() => changed.map_err(|_| SubmitError::Closed)?,
                 _ = health.wait_for(Health::has_ended) => {
-                    return Err(self.shared.refusal().unwrap_or(SubmitError::Closed));
+                    return Err(SubmitError::Unconfirmed { hash });
                 }
             }
         }

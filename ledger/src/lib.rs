@@ -8,7 +8,8 @@
 //! [`pool`] takes it. The actor wakes up, takes the best transactions, builds and executes a block
 //! ([`production`]), and writes it with its state in one durable batch. Only then is the block
 //! announced: to [`Ledger::wait_mined`], [`Ledger::subscribe`], [`Ledger::follow`]. So whatever
-//! was acknowledged as mined survives a crash, and there is never half a block.
+//! was acknowledged as mined survives a crash, and there is never half a block. The pool is in
+//! memory only: what was accepted but not mined is gone after a restart.
 //!
 //! Blocks are made on demand: the first transaction after an idle time at once, then at most one
 //! block per [`Config::block_time_ms`]. A full disk makes the ledger read-only until there is

@@ -5,7 +5,7 @@
 //! stay in memory, and [`PastReader`] puts them over the state at the head.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
 };
 
@@ -109,7 +109,7 @@ impl Reader for PastReader<'_> {
             return self.head.scan(table, range, order);
         }
         let replaced = self.undos.iter().flat_map(|undo| undo.replaced.keys());
-        let mut keys: std::collections::BTreeSet<Bytes> = replaced
+        let mut keys: BTreeSet<Bytes> = replaced
             .filter(|(place, key)| *place == table && range.contains(key))
             .map(|(_, key)| key.clone())
             .collect();
@@ -127,5 +127,99 @@ impl Reader for PastReader<'_> {
             Order::Ascending => Box::new(keys.into_iter().filter_map(entry)),
             Order::Descending => Box::new(keys.into_iter().rev().filter_map(entry)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use phytomer_store::{MemoryStore, Store};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Changes = Vec<(u8, Option<u8>)>;
+
+    /// A batch of few keys, so that blocks overwrite each other; some keys are in other tables.
+    fn batch(changes: &Changes) -> Batch {
+        let mut batch = Batch::new();
+        for (key, value) in changes {
+            let table = [Table::Accounts, Table::Storage, Table::Code][usize::from(key % 3)];
+            match value {
+                Some(value) => batch.put(table, vec![*key], vec![*value]),
+                None => batch.delete(table, vec![*key]),
+            }
+        }
+        batch
+    }
+
+    fn entries(reader: &dyn Reader, table: Table, order: Order) -> Vec<(Bytes, Bytes)> {
+        let range = KeyRange::new([1_u8].as_slice()..[11_u8].as_slice());
+        reader
+            .scan(table, range, order)
+            .collect::<Result<_, _>>()
+            .unwrap()
+    }
+
+    proptest! {
+        /// The states after all blocks, put together from what each overwrote, are those that
+        /// were seen when the blocks were new.
+        #[test]
+        fn past_states_are_what_they_were(
+            blocks in proptest::collection::vec(
+                proptest::collection::vec((0..12_u8, proptest::option::of(any::<u8>())), 0..6),
+                1..12,
+            ),
+        ) {
+            let store = MemoryStore::new();
+            let mut states = RecentStates::default();
+            let mut snapshots = Vec::new();
+            for (number, changes) in (1..).map(BlockNumber).zip(&blocks) {
+                snapshots.push(store.snapshot());
+                let batch = batch(changes);
+                states.push(Undo::read(number, &batch, &*store.snapshot()).unwrap());
+                store.write(batch).unwrap();
+            }
+            let (head, view) = (BlockNumber(blocks.len() as u64), store.snapshot());
+            for (number, snapshot) in (0..).map(BlockNumber).zip(&snapshots) {
+                let past = PastReader::new(&*view, states.between(number, head).unwrap());
+                for table in [Table::Accounts, Table::Storage] {
+                    for key in 0..12_u8 {
+                        let then = snapshot.get(table, &[key]).unwrap();
+                        prop_assert_eq!(past.get(table, &[key]).unwrap(), then);
+                    }
+                    for order in [Order::Ascending, Order::Descending] {
+                        let then = entries(&**snapshot, table, order);
+                        prop_assert_eq!(entries(&past, table, order), then);
+                    }
+                }
+            }
+            prop_assert!(states.between(head, head).unwrap().is_empty());
+            prop_assert!(states.between(head.next(), head).is_none());
+        }
+    }
+
+    #[test]
+    fn only_so_many_states_are_kept() {
+        let store = MemoryStore::new();
+        let mut states = RecentStates::default();
+        let head = BlockNumber(STATES_MAX as u64 + 10);
+        for number in 1..=head.0 {
+            let undo = Undo::read(
+                BlockNumber(number),
+                &batch(&vec![(0, None)]),
+                &*store.snapshot(),
+            );
+            states.push(undo.unwrap());
+        }
+        assert!(states.between(BlockNumber(10), head).is_some());
+        assert!(states.between(BlockNumber(9), head).is_none());
+        // A block that could not be written leaves no trace.
+        states.pop();
+        assert!(states.between(BlockNumber(10), head).is_none());
+        assert!(
+            states
+                .between(BlockNumber(10), BlockNumber(head.0 - 1))
+                .is_some()
+        );
     }
 }

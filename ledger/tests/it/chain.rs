@@ -1,17 +1,23 @@
 //! Opening chains, and the same blocks from the same transactions.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
-use alloy::primitives::{Address, U256};
+use alloy::{
+    consensus::TxEip7702,
+    eips::eip7702::Authorization,
+    primitives::{Address, U256},
+};
 use phytomer_ledger::{
     Chain, OpenError,
     pool::{self, Pool},
     production, stored_spec,
 };
-use phytomer_primitives::{BlockNumber, SealedBlock};
+use phytomer_primitives::{BlockNumber, SealedBlock, Transaction};
 use phytomer_store::{MemoryStore, Store};
 
-use crate::support::{CHAIN_ID, GENESIS_TIME_S, Node, SINK, Wallet, counter, disk, quick, spec};
+use crate::support::{
+    CHAIN_ID, GENESIS_TIME_S, GWEI, Node, SINK, Wallet, counter, disk, quick, spec,
+};
 
 #[tokio::test]
 async fn a_restart_finds_the_head_where_it_was() {
@@ -109,6 +115,20 @@ impl Driver {
         }
     }
 
+    fn insert(&mut self, transaction: Transaction, nonce: u64) {
+        let rules = pool::Rules {
+            chain_id: CHAIN_ID,
+            block_gas_limit: 60_000_000,
+        };
+        let recovered = pool::check(transaction, &rules).unwrap();
+        let sender = pool::SenderState {
+            nonce,
+            balance: U256::MAX,
+        };
+        let pooled = pool::PooledTransaction::new(recovered);
+        self.pool.insert(pooled, sender, Instant::now()).unwrap();
+    }
+
     fn produce(&mut self, unix_time_s: u64) -> SealedBlock {
         let parent = self.chain.head().unwrap();
         let best = self.pool.best(self.chain.rules().next_base_fee(&parent));
@@ -138,10 +158,6 @@ impl Driver {
 #[test]
 fn the_same_transactions_and_times_give_the_same_chain() {
     let (mut first, mut second, third) = (Driver::new(), Driver::new(), Driver::new());
-    let rules = pool::Rules {
-        chain_id: CHAIN_ID,
-        block_gas_limit: 60_000_000,
-    };
     for round in 0..5_u64 {
         for number in 0..8 {
             let wallet = Wallet::new(number);
@@ -150,16 +166,8 @@ fn the_same_transactions_and_times_give_the_same_chain() {
                 (0, _) => wallet.call(round, wallet.address().create(0), vec![]),
                 _ => wallet.transfer(round, Wallet::new(number + 1).address(), round),
             };
-            let recovered = pool::check(transaction, &rules).unwrap();
-            let sender = pool::SenderState {
-                nonce: round,
-                balance: U256::MAX,
-            };
-            let now = std::time::Instant::now();
-            for driver in [&mut first, &mut second] {
-                let pooled = pool::PooledTransaction::new(recovered.clone());
-                driver.pool.insert(pooled, sender, now).unwrap();
-            }
+            first.insert(transaction.clone(), round);
+            second.insert(transaction, round);
         }
         // Several blocks in a second are allowed; time does not run backwards.
         let time = GENESIS_TIME_S + 10 - (round % 2);
@@ -170,4 +178,37 @@ fn the_same_transactions_and_times_give_the_same_chain() {
         assert_eq!(third.chain.head().unwrap().hash(), left.hash());
     }
     assert_eq!(first.chain.head().unwrap().timestamp, GENESIS_TIME_S + 10);
+}
+
+/// An EIP-7702 authorisation uses a nonce of the account that signed it. If that account's own
+/// transaction comes later in the same block, it is left out, and nothing is stuck afterwards.
+#[test]
+fn an_authorisation_overtakes_a_transaction_of_its_signer() {
+    let mut driver = Driver::new();
+    let (signer, sender) = (Wallet::new(1), Wallet::new(2));
+    let authorization = Authorization {
+        chain_id: U256::from(CHAIN_ID),
+        address: SINK,
+        nonce: 0,
+    };
+    let delegating = TxEip7702 {
+        chain_id: CHAIN_ID,
+        gas_limit: 100_000,
+        max_fee_per_gas: 10 * GWEI,
+        max_priority_fee_per_gas: 5 * GWEI,
+        to: SINK,
+        authorization_list: vec![signer.authorize(authorization)],
+        ..TxEip7702::default()
+    };
+    let overtaken = signer.transfer(0, SINK, 1);
+    let follower = signer.transfer(1, SINK, 1);
+    for transaction in [sender.sign(delegating), overtaken.clone(), follower.clone()] {
+        driver.insert(transaction, 0);
+    }
+    let block = driver.produce(GENESIS_TIME_S);
+    assert_eq!(block.transactions().len(), 1);
+    assert!(driver.pool.get(*overtaken.tx_hash()).is_none());
+    let block = driver.produce(GENESIS_TIME_S);
+    assert_eq!(block.transactions(), [follower]);
+    assert_eq!(driver.pool.status(), Default::default());
 }

@@ -10,6 +10,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Command, Stdio},
+    sync::mpsc,
     time::Duration,
 };
 
@@ -52,8 +53,17 @@ async fn child() {
     futures::future::join_all(wallets.collect::<Vec<_>>()).await;
 }
 
-/// Lets a child run for a while, kills it, and returns what it acknowledged.
-fn run_and_kill(folder: &Path, life: Duration) -> Vec<String> {
+/// When a child is killed.
+#[derive(Clone, Copy)]
+enum Moment {
+    /// So long after it was started, perhaps before it has done anything.
+    AfterStart(Duration),
+    /// After it has acknowledged so many transactions.
+    AfterLines(u64),
+}
+
+/// Lets a child run, kills it, and returns what it acknowledged.
+fn run_and_kill(folder: &Path, moment: Moment) -> Vec<String> {
     let mut child = Command::new(env::current_exe().unwrap())
         .args(["--exact", "crash::child", "--ignored", "--nocapture"])
         .env(FOLDER, folder)
@@ -61,16 +71,25 @@ fn run_and_kill(folder: &Path, life: Duration) -> Vec<String> {
         .spawn()
         .unwrap();
     let output = BufReader::new(child.stdout.take().unwrap());
+    let (sender, lines) = mpsc::channel();
     let reader = std::thread::spawn(move || {
         let lines = output.lines().map_while(Result::ok);
-        lines
-            .filter(|line| line.starts_with("0x"))
-            .collect::<Vec<_>>()
+        for line in lines.filter(|line| line.starts_with("0x")) {
+            sender.send(line).unwrap();
+        }
     });
-    std::thread::sleep(life);
+    let mut seen = Vec::new();
+    match moment {
+        Moment::AfterStart(life) => std::thread::sleep(life),
+        Moment::AfterLines(count) => {
+            seen.extend((0..count).map(|_| lines.recv_timeout(SOON).unwrap()));
+        }
+    }
     child.kill().unwrap();
     child.wait().unwrap();
-    reader.join().unwrap()
+    reader.join().unwrap();
+    seen.extend(lines.try_iter());
+    seen
 }
 
 /// Finds everything that was acknowledged, and a chain without a gap that can be continued.
@@ -113,10 +132,12 @@ fn kill_again_and_again(kills: u64) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut acknowledged = HashMap::new();
     for kill in 0..kills {
-        // From before the genesis block is written to well into the load.
-        let life =
-            Duration::from_millis((kill * 7_919 + u64::from(std::process::id())) % 1_500 + 30);
-        for line in run_and_kill(folder.path(), life) {
+        let random = kill * 7_919 + u64::from(std::process::id());
+        let moment = match kill % 2 {
+            0 => Moment::AfterLines(random % 60 + 1),
+            _ => Moment::AfterStart(Duration::from_millis(random % 1_000 + 20)),
+        };
+        for line in run_and_kill(folder.path(), moment) {
             // The last line may be cut.
             if let [hash, number, block] = line.split(' ').collect::<Vec<_>>()[..]
                 && block.len() == 66
@@ -127,10 +148,7 @@ fn kill_again_and_again(kills: u64) {
         }
         runtime.block_on(check(folder.path(), &acknowledged));
     }
-    assert!(
-        acknowledged.len() as u64 > kills,
-        "the children did some work"
-    );
+    assert!(acknowledged.len() as u64 >= kills / 2);
 }
 
 #[test]

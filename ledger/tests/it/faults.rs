@@ -240,7 +240,8 @@ async fn a_stopped_ledger_says_so_and_still_answers_questions() {
     });
     tokio::task::yield_now().await;
     node.stop().await;
-    assert!(matches!(waiter.await.unwrap(), Err(SubmitError::Closed)));
+    let waited = waiter.await.unwrap();
+    assert!(matches!(waited, Err(SubmitError::Unconfirmed { hash: of }) if of == hash));
     assert!(matches!(ledger.health(), Health::Stopped { .. }));
     let refused = ledger.submit(Wallet::new(0).transfer(0, SINK, 1)).await;
     assert!(matches!(refused, Err(SubmitError::Closed)));

@@ -1,6 +1,6 @@
 //! From a signed transaction to a receipt.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use alloy::{
     eips::{BlockId, eip2718::Encodable2718},
@@ -11,7 +11,9 @@ use phytomer_ledger::{Config, SubmitError};
 use phytomer_primitives::{BlockNumber, CanonEvent};
 use phytomer_store::MemoryStore;
 
-use crate::support::{COUNTED, GENESIS_TIME_S, Node, SINK, SOON, Wallet, counter, disk, quick};
+use crate::support::{
+    COUNTED, GENESIS_TIME_S, Node, SINK, SOON, WITH_CODE, Wallet, counter, disk, quick,
+};
 
 fn node() -> Node {
     Node::start(Arc::new(MemoryStore::new()), quick())
@@ -174,6 +176,82 @@ async fn a_replaced_transaction_is_reported_as_dropped() {
     );
     node.mine(wallet.transfer(0, SINK, 1)).await;
     node.ledger.wait_mined(second, SOON).await.unwrap();
+    node.stop().await;
+}
+
+/// The pool does not look at code, so only the block finds out. The transaction goes, no block
+/// is made for it, and others are not held up.
+#[tokio::test]
+async fn a_transaction_that_no_block_can_take_is_dropped() {
+    let node = node();
+    let stuck = Wallet::new(WITH_CODE).transfer(0, SINK, 1);
+    let dropped = node
+        .ledger
+        .submit_and_wait(stuck, Duration::from_secs(1))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(
+            dropped,
+            SubmitError::Dropped { .. } | SubmitError::TimedOut { .. }
+        ),
+        "{dropped}"
+    );
+    assert_eq!(node.ledger.pool_status().pending, 0);
+    assert_eq!(node.ledger.head().number, BlockNumber(0));
+    node.mine(Wallet::new(0).transfer(0, SINK, 1)).await;
+    node.stop().await;
+}
+
+/// Readers at fixed blocks, while the chain grows: what they read is what was true after that
+/// block, and no block is missed.
+#[tokio::test(flavor = "multi_thread")]
+async fn states_of_recent_blocks_are_right_while_the_chain_grows() {
+    const TRANSFERS: u64 = 60;
+    let node = node();
+    let senders = (0..6).map(|number| {
+        let ledger = node.ledger.clone();
+        tokio::spawn(async move {
+            for nonce in 0..TRANSFERS {
+                let transaction = Wallet::new(number).transfer(nonce, SINK, 1);
+                ledger.submit_and_wait(transaction, SOON).await.unwrap();
+            }
+        })
+    });
+    let senders: Vec<_> = senders.collect();
+    let mut read = Vec::new();
+    while senders.iter().any(|sender| !sender.is_finished()) {
+        let number = node.ledger.head().number;
+        let mut nonces = 0;
+        for wallet in 0..6 {
+            let address = Wallet::new(wallet).address();
+            nonces += node.ledger.nonce(address, number.0.into()).await.unwrap();
+        }
+        let received = node.ledger.balance(SINK, number.0.into()).await.unwrap();
+        read.push((number, nonces, received));
+    }
+    join_all(senders)
+        .await
+        .into_iter()
+        .for_each(|sender| sender.unwrap());
+
+    let mut follower = node.ledger.follow(BlockNumber(0));
+    let mut mined_until = Vec::new();
+    let mut mined = 0;
+    while follower.position() <= node.ledger.head().number {
+        mined += follower.next().await.unwrap().receipts().len() as u64;
+        mined_until.push(mined);
+    }
+    assert_eq!(mined, 6 * TRANSFERS);
+    assert!(read.len() > 3, "there was something to compare");
+    for (number, nonces, received) in read {
+        let mined = mined_until[number.0 as usize];
+        assert_eq!(
+            (nonces, received),
+            (mined, U256::from(mined)),
+            "after block {number}"
+        );
+    }
     node.stop().await;
 }
 

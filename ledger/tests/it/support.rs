@@ -10,6 +10,7 @@ use std::{
 
 use alloy::{
     consensus::{SignableTransaction, Signed, TxEip1559},
+    eips::eip7702::{Authorization, SignedAuthorization},
     genesis::GenesisAccount,
     primitives::{Address, B256, Bytes, ChainId, Signature, TxKind, U256},
     signers::{SignerSync, local::PrivateKeySigner},
@@ -33,6 +34,10 @@ pub(crate) fn spec() -> Spec {
     for number in 0..20 {
         let funded = GenesisAccount::default().with_balance(U256::from(10).pow(U256::from(22)));
         genesis.alloc.insert(Wallet::new(number).address(), funded);
+    }
+    // An account that has a key and code can send nothing (EIP-3607).
+    if let Some(account) = genesis.alloc.get_mut(&Wallet::new(WITH_CODE).address()) {
+        account.code = Some(Bytes::from_static(&[0x00]));
     }
     Spec::plain("test", genesis)
 }
@@ -58,6 +63,14 @@ impl Wallet {
     {
         let signature = self.0.sign_hash_sync(&fields.signature_hash()).unwrap();
         fields.into_signed(signature).into()
+    }
+
+    pub(crate) fn authorize(&self, authorization: Authorization) -> SignedAuthorization {
+        let signature = self
+            .0
+            .sign_hash_sync(&authorization.signature_hash())
+            .unwrap();
+        authorization.into_signed(signature)
     }
 
     pub(crate) fn transfer(&self, nonce: u64, to: Address, value: u64) -> Transaction {
@@ -88,6 +101,9 @@ impl Wallet {
         })
     }
 }
+
+/// The number of the wallet whose account has code.
+pub(crate) const WITH_CODE: u8 = 19;
 
 /// An account that nothing but the tests' transfers touches.
 pub(crate) const SINK: Address = Address::repeat_byte(0xaa);
