@@ -1,3 +1,6 @@
+// The web page of a node. `api/` speaks to the node: REST, JSON-RPC and its event stream. `verify/` judges
+// credentials, by mathematics first and by the node's word second; it knows no page. `parts/` are pieces of
+// pages, `pages/` the pages. A page is built when its path is opened and listens until it is left.
 import "./style/base.css";
 import "./style/parts.css";
 import "./style/certificate.css";

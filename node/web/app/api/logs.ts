@@ -4,7 +4,8 @@ import { asAddress, asAscii, decodeWords, type Hex, keccak, selector } from "./a
 type Kind =
   "id" | "amount" | "money" | "address" | "hash" | "status" | "offer status" | "model status" | "reason" | "list";
 
-interface Signature {
+/** An event: its signature, and how its parameters are shown. */
+export interface Signature {
   readonly signature: string;
   /** Names and kinds of the parameters: first the indexed ones, then the data words. */
   readonly indexed: readonly (readonly [string, Kind])[];
@@ -160,7 +161,8 @@ const modelEvents = [
   event("ModelStatusChanged(bytes32,uint8)", [["model", "hash"]], [["status", "model status"]]),
 ];
 
-const eventsOf: Readonly<Record<string, readonly Signature[]>> = {
+/** The events that the page puts into words, by contract. */
+export const eventsOf: Readonly<Record<string, readonly Signature[]>> = {
   PlantCertificate: certificateEvents,
   IssuerRegistry: issuerEvents,
   ModelRegistry: modelEvents,
@@ -170,7 +172,8 @@ const eventsOf: Readonly<Record<string, readonly Signature[]>> = {
 
 const lotTuple = "(bytes32,bytes32,uint64,uint64,uint128,bytes3)";
 
-const functionsOf: Readonly<Record<string, readonly string[]>> = {
+/** The functions that the page knows by name, by contract. */
+export const functionsOf: Readonly<Record<string, readonly string[]>> = {
   PlantCertificate: [
     `issue(address,${lotTuple})`,
     `split(uint256,${lotTuple}[],address)`,

@@ -37,6 +37,28 @@ export interface LedgerContracts {
   readonly IssuerRegistry: Hex;
 }
 
+/** The views that are asked, by contract. */
+export const views = {
+  PlantCertificate: {
+    idOfCredential: "idOfCredential(bytes32)",
+    lot: "lot(uint256)",
+    effectiveStatus: "effectiveStatus(uint256)",
+    ownerOf: "ownerOf(uint256)",
+  },
+  IssuerRegistry: { issuerOf: "issuerOf(address)", isAccredited: "isAccredited(address,bytes32)" },
+} as const;
+
+/** Places in the contract's `Lot` of the members that are needed here. */
+export const lotPlaces = {
+  issuer: 0,
+  statusIndex: 4,
+  unit: 7,
+  quantity: 8,
+  taxon: 10,
+  reason: 12,
+  statusBlock: 13,
+} as const;
+
 const zeroHash: Hex = `0x${"0".repeat(64)}`;
 
 const questions = {
@@ -52,20 +74,21 @@ export async function readLedger(
   hash: Hex,
   signal?: AbortSignal,
 ): Promise<LedgerFacts | undefined> {
+  const { PlantCertificate, IssuerRegistry } = views;
   const certificate = (call: string, words: (bigint | Hex)[]) =>
     ethCall(contracts.PlantCertificate, encodeCall(call, words));
   const registry = (call: string, words: (bigint | Hex)[]) =>
     ethCall(contracts.IssuerRegistry, encodeCall(call, words));
 
-  const [idResult] = await batch([certificate("idOfCredential(bytes32)", [hash])], signal);
+  const [idResult] = await batch([certificate(PlantCertificate.idOfCredential, [hash])], signal);
   const id = BigInt(firstWord(idResult));
   if (id === 0n) return undefined;
 
   const [lotResult, statusResult, ownerResult] = await batch(
     [
-      certificate("lot(uint256)", [id]),
-      certificate("effectiveStatus(uint256)", [id]),
-      certificate("ownerOf(uint256)", [id]),
+      certificate(PlantCertificate.lot, [id]),
+      certificate(PlantCertificate.effectiveStatus, [id]),
+      certificate(PlantCertificate.ownerOf, [id]),
     ],
     signal,
   );
@@ -75,9 +98,9 @@ export async function readLedger(
 
   const [issuerResult, accreditedResult, causeResult] = await batch(
     [
-      registry("issuerOf(address)", [lot.issuer]),
-      registry("isAccredited(address,bytes32)", [lot.issuer, lot.taxon]),
-      certificate("lot(uint256)", [causeId === 0n ? id : causeId]),
+      registry(IssuerRegistry.issuerOf, [lot.issuer]),
+      registry(IssuerRegistry.isAccredited, [lot.issuer, lot.taxon]),
+      certificate(PlantCertificate.lot, [causeId === 0n ? id : causeId]),
     ],
     signal,
   );
@@ -103,22 +126,21 @@ interface LotFields extends Pick<LedgerFacts, "issuer" | "statusIndex" | "quanti
   readonly statusBlock: number;
 }
 
-/** The members of the contract's `Lot` that are needed here, by their place in the struct. */
 function lotFrom(result: unknown): LotFields {
   const fields = words(result);
-  const at = (place: number): Hex => {
-    const field = fields[place];
+  const at = (name: keyof typeof lotPlaces): Hex => {
+    const field = fields[lotPlaces[name]];
     if (field === undefined) throw new RangeError("the ledger's lot is shorter than expected");
     return field;
   };
   return {
-    issuer: asAddress(at(0)),
-    statusIndex: BigInt(at(4)),
-    unit: asAscii(at(7)),
-    quantity: BigInt(at(8)),
-    taxon: at(10),
-    reason: asAscii(at(12)),
-    statusBlock: asNumber(at(13)),
+    issuer: asAddress(at("issuer")),
+    statusIndex: BigInt(at("statusIndex")),
+    unit: asAscii(at("unit")),
+    quantity: BigInt(at("quantity")),
+    taxon: at("taxon"),
+    reason: asAscii(at("reason")),
+    statusBlock: asNumber(at("statusBlock")),
   };
 }
 
