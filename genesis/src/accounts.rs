@@ -86,8 +86,6 @@ const PRIVATE_KEYS: [B256; 10] = [
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use alloy::signers::local::PrivateKeySigner;
 
     use super::*;

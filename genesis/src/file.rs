@@ -80,8 +80,6 @@ impl Spec {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use serde_json::{Value, json};
 
     use super::*;
@@ -117,8 +115,9 @@ mod tests {
 
     #[test]
     fn errors_name_the_field() {
-        let message = |change: fn(&mut Value)| changed(change).unwrap_err().to_string();
-        let cases: [(fn(&mut Value), &str); 8] = [
+        type Change = fn(&mut Value);
+        let message = |change: Change| changed(change).unwrap_err().to_string();
+        let cases: [(Change, &str); 8] = [
             (
                 |v| v[SECTION]["colour"] = json!("green"),
                 "unknown field `colour`",

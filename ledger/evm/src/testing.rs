@@ -1,7 +1,5 @@
 //! A chain in memory for the tests of this crate.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use alloy::{
     network::TxSignerSync,
     primitives::{Address, B256, Bytes, TxKind, U256},
@@ -9,7 +7,9 @@ use alloy::{
 };
 use alloy_consensus::{SignableTransaction, TxEip1559};
 use phytomer_genesis::{DevAccount, Issuer, Spec, dev};
-use phytomer_primitives::{Recovered, SealedHeader, Transaction, codec::encode_header};
+use phytomer_primitives::{
+    Recovered, SealedBlock, SealedHeader, Transaction, codec::encode_header,
+};
 use phytomer_store::{Batch, MemoryStore, Store, Table};
 
 use crate::{
@@ -92,18 +92,23 @@ impl TestChain {
     /// Builds a block, executes it again as a validator does, and makes it the head.
     pub(crate) fn extend(&mut self, transactions: Vec<Recovered>) -> (Executed, Vec<Outcome>) {
         let (executed, outcomes) = self.build(transactions);
-        let block = executed.block.block().clone();
+        let again = self.import(executed.block.block().clone());
+        assert_eq!(again, executed, "a validator finds what the proposer found");
+        (executed, outcomes)
+    }
+
+    /// Executes a block as a validator does, and makes it the head.
+    pub(crate) fn import(&mut self, block: SealedBlock) -> Executed {
         let senders = crate::recover_senders(&block).unwrap();
         let reader = self.store.snapshot();
-        let again = execute_block(&self.rules, &*reader, &self.head, block, senders).unwrap();
-        assert_eq!(again, executed, "a validator finds what the proposer found");
+        let executed = execute_block(&self.rules, &*reader, &self.head, block, senders).unwrap();
         drop(reader);
 
         let mut batch = Batch::new();
         executed.changes.apply_to(&mut batch);
         self.head = executed.block.block().sealed_header().clone();
         self.write(batch, self.head.clone());
-        (executed, outcomes)
+        executed
     }
 
     /// Extends the chain by one transaction, which must be included.

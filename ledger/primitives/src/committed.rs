@@ -155,8 +155,6 @@ impl IncludedTransaction<'_> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use alloy::primitives::{Log, Signature};
     use alloy_consensus::{Eip658Value, ReceiptWithBloom, SignableTransaction, TxLegacy};
 

@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use alloy::{
     eips::{eip1559::BaseFeeParams, eip2935, eip7702::Authorization},
     network::TxSignerSync,

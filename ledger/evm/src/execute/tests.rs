@@ -1,18 +1,21 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use alloy::{
     consensus::Header,
     primitives::{B64, B256, Bloom, Bytes, U256},
 };
-use phytomer_genesis::DevAccount;
-use phytomer_primitives::Block;
+use phytomer_genesis::{DevAccount, Spec};
+use phytomer_primitives::{
+    Block,
+    codec::{decode_block, encode_block},
+};
 use phytomer_store::Store;
 
 use super::*;
 use crate::{
     recover_senders,
-    testing::{TestChain, call, plain_spec, sign},
+    testing::{TestChain, call, dev_spec, plain_spec, sign},
 };
+
+mod story;
 
 /// A block with one transfer, on top of the head of a chain.
 fn chain_and_block() -> (TestChain, Block) {
@@ -185,4 +188,60 @@ fn senders_must_match_the_transactions() {
         matches!(error, Error::Block(BlockError::Parts(_))),
         "{error}"
     );
+}
+
+/// A chain that go-ethereum's kind of genesis and raw blocks describe.
+#[derive(serde::Deserialize, serde::Serialize)]
+struct StoredChain {
+    genesis: alloy::genesis::Genesis,
+    blocks: Vec<Bytes>,
+}
+
+/// Every block of `testdata/chain.json` was accepted by Ethereum's executable specification
+/// (EELS), which compares the same roots; `testdata/README.md` says how.
+#[test]
+fn the_executable_specification_finds_the_same_chain() {
+    let stored: StoredChain =
+        serde_json::from_str(include_str!("../../testdata/chain.json")).unwrap();
+    let mut chain = TestChain::new(&Spec::plain("stored", stored.genesis));
+    assert!(stored.blocks.len() > 8);
+    let mut successes: Vec<Vec<bool>> = Vec::new();
+    for bytes in stored.blocks {
+        let block = SealedBlock::new(decode_block(&bytes).unwrap());
+        let executed = chain.import(block);
+        successes.push(
+            executed
+                .block
+                .receipts()
+                .iter()
+                .map(|receipt| receipt.is_success())
+                .collect(),
+        );
+    }
+    // Issue, split and offer; buy and confirm; suspend, and a transfer that is refused.
+    let story: [Vec<bool>; 3] = [vec![true; 4], vec![true; 3], vec![true, false]];
+    assert_eq!(successes[6..9], story);
+}
+
+#[test]
+#[ignore = "writes testdata/chain.json"]
+fn write_the_chain_for_the_executable_specification() {
+    let spec = dev_spec();
+    let mut chain = TestChain::new(&spec);
+    let genesis = crate::execute_genesis(&spec).unwrap().export(&spec);
+    let mut blocks = Vec::new();
+    for transactions in story::blocks() {
+        let (executed, outcomes) = chain.extend(transactions);
+        for outcome in outcomes {
+            assert!(
+                matches!(outcome, crate::Outcome::Included(_)),
+                "{outcome:?}"
+            );
+        }
+        let block = executed.block.block().clone().into_block();
+        blocks.push(encode_block(&block).into());
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/chain.json");
+    let text = serde_json::to_string(&StoredChain { genesis, blocks }).unwrap();
+    std::fs::write(path, text + "\n").unwrap();
 }

@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use alloy::{
     primitives::{U256, b256, bytes},
     rpc::types::TransactionRequest,

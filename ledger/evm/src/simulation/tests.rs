@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use alloy::{
     primitives::{B256, U256, address, bytes, hex},
     rpc::types::{TransactionRequest, state::AccountOverride},

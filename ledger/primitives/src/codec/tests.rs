@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use alloy::{
     consensus::{Transaction as _, transaction::SignerRecoverable},
     hex,
