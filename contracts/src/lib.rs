@@ -19,7 +19,7 @@
 //! `Escrow.sol`.
 //!
 //! ```
-//! use alloy::{primitives::{Address, U256}, sol_types::SolCall};
+//! use alloy::{primitives::Address, sol_types::SolCall};
 //! use phytomer_contracts::{PlantCertificate, Unit, artifacts, taxon};
 //!
 //! // What a genesis executes to create the contract …

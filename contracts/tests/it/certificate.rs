@@ -337,6 +337,23 @@ fn a_merge_takes_what_it_names() {
     let mixed = world.lot(olive(), 8);
     world.merge(who::WIDE, &nine[..8], mixed).unwrap();
 
+    // The deepest parent counts, not the youngest.
+    let (deep, young) = (world.split_off(c, &[5]), world.issued(5));
+    let mixed = world.lot(olive(), 2);
+    let mixed = world
+        .merge(who::WIDE, &[(deep, 1), (young, 1)], mixed)
+        .unwrap();
+    assert_eq!(world.record(mixed).depth, 2);
+    // Owning the parents is not enough.
+    let owned = [1, 1].map(|quantity| {
+        let lot = world.lot(olive(), quantity);
+        world.issue(who::WIDE, who::BUYER, lot).unwrap()
+    });
+    let mixed = world.lot(olive(), 2);
+    refused(
+        world.merge(who::BUYER, &owned.map(|id| (id, 1)), mixed),
+        "NotAccredited",
+    );
     let vine = world.lot(grape(), 10);
     let vine = world.issue(who::WIDE, who::WIDE, vine).unwrap();
     refused(

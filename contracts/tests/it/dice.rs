@@ -6,12 +6,12 @@ use alloy::primitives::{Address, B256, U256};
 use phytomer_contracts::{OfferStatus, PlantCertificate::NewLot, Status, Unit};
 
 use crate::{
-    model::{Model, Sale, Step},
+    model::{Lot, Model, Sale, Step},
     world::{grape, olive, who},
 };
 
 /// Kinds of steps, see [`Dice::step`].
-pub(crate) const KINDS: u32 = 116;
+pub(crate) const KINDS: u32 = 113;
 
 /// Random numbers that choose a step; zero, to which they shrink, is the plainest choice.
 pub(crate) struct Dice<'a> {
@@ -62,6 +62,37 @@ impl Dice<'_> {
         }
     }
 
+    /// Mostly a lot that its owner may divide.
+    fn usable(&mut self) -> u64 {
+        let model = self.model;
+        let fit = |id: &&u64| {
+            let lot = &model.lots[*id];
+            lot.remainder > 0 && model.accredited(lot.owner, lot.terms.taxon) && !model.locked(**id)
+        };
+        let ids: Vec<u64> = model.lots.keys().filter(fit).copied().collect();
+        if ids.is_empty() || self.one_in(8) {
+            return self.lot();
+        }
+        ids[self.below(ids.len() as u64) as usize]
+    }
+
+    /// Mostly a sale that stands at one of `statuses`, the newest first.
+    fn sale_at(&mut self, statuses: &[OfferStatus]) -> u64 {
+        let at = |(_, sale): &(&u64, &Sale)| statuses.contains(&sale.status);
+        let ids: Vec<u64> = self
+            .model
+            .sales
+            .iter()
+            .rev()
+            .filter(at)
+            .map(|(id, _)| *id)
+            .collect();
+        if ids.is_empty() || self.one_in(8) {
+            return self.sale();
+        }
+        ids[self.below(ids.len() as u64) as usize]
+    }
+
     fn sale(&mut self) -> u64 {
         let count = self.model.sales.len() as u64;
         if self.one_in(24) {
@@ -83,10 +114,10 @@ impl Dice<'_> {
     }
 
     fn moment(&mut self) -> u64 {
-        match self.below(8) {
-            0..=3 => 0,
-            4 => self.model.now,
-            5 => self.model.now + 1,
+        match self.below(16) {
+            0..=11 => 0,
+            12 => self.model.now,
+            13 => self.model.now + 1,
             _ => self.model.now + self.below(150_000),
         }
     }
@@ -149,6 +180,13 @@ impl Dice<'_> {
     /// A step of one of [`KINDS`] kinds; `serial` and the nine numbers above it name new
     /// credentials.
     pub(crate) fn step(&mut self, kind: u32, serial: u64) -> Step {
+        // What needs a lot, or a sale, begins by making one.
+        let (needs_lot, needs_sale) = ((14..=68).contains(&kind), kind > 86);
+        let kind = match self.model {
+            model if model.lots.is_empty() && (needs_lot || kind > 78) => 0,
+            model if model.sales.is_empty() && needs_sale => 79,
+            _ => kind,
+        };
         match kind {
             0..=13 => self.issue(serial),
             14..=27 => self.split(serial),
@@ -170,7 +208,7 @@ impl Dice<'_> {
                     id,
                 }
             }
-            69..=73 => Step::Warp([0, 1, 600, 30_000][self.below(4) as usize]),
+            69..=73 => Step::Warp([0, 1, 600, 20_000][self.below(4) as usize]),
             74..=78 => self.govern(kind),
             79..=86 => self.offer(),
             _ => self.trade(kind),
@@ -186,7 +224,7 @@ impl Dice<'_> {
     }
 
     fn split(&mut self, serial: u64) -> Step {
-        let parent = self.lot();
+        let parent = self.usable();
         let by = self.owner(parent);
         let count = self.below(4);
         let lots = (0..count + u64::from(!self.one_in(16)))
@@ -204,19 +242,16 @@ impl Dice<'_> {
     }
 
     fn merge(&mut self, serial: u64) -> Step {
-        let first = self.lot();
+        let first = self.usable();
         let by = self.owner(first);
-        let mine = |id: &u64| self.model.lots[id].owner == by;
-        let mut ids: BTreeSet<u64> = self
-            .model
-            .lots
-            .keys()
-            .copied()
-            .filter(mine)
-            .rev()
-            .take(3)
-            .collect();
-        ids.extend([first, self.lot()]);
+        let mut ids = BTreeSet::from([first]);
+        for _ in 0..2 + self.below(5) {
+            let id = self.usable();
+            let owner = self.model.lots.get(&id).map(|lot| lot.owner);
+            if owner == Some(by) || self.one_in(16) {
+                ids.insert(id);
+            }
+        }
         let mut parts: Vec<_> = ids
             .into_iter()
             .map(|id| (id, self.part(id).max(1)))
@@ -233,11 +268,11 @@ impl Dice<'_> {
     fn status(&mut self, kind: u32, serial: u64) -> Step {
         let id = self.lot();
         match kind {
-            36..=41 => Step::Suspend {
+            36..=39 => Step::Suspend {
                 by: self.authority(id),
                 id,
             },
-            42..=47 => {
+            40..=48 => {
                 let held: Vec<u64> = self
                     .model
                     .lots
@@ -254,11 +289,11 @@ impl Dice<'_> {
                     id,
                 }
             }
-            48..=49 => Step::Revoke {
+            49 => Step::Revoke {
                 by: self.authority(id),
                 id,
             },
-            50..=53 => Step::Retire {
+            50..=51 => Step::Retire {
                 by: self.owner(id),
                 id,
             },
@@ -283,18 +318,24 @@ impl Dice<'_> {
             who::AUTHORITY
         };
         let issuer = [who::WIDE, who::NARROW, who::BUYER, who::WIDE][self.below(4) as usize];
-        match kind {
-            74 => Step::RemoveAuthority(authority),
-            75 => Step::AddAuthority(authority),
-            76 => Step::Withdraw {
+        let authorities = [who::AUTHORITY, who::RIVAL];
+        let removed = authorities
+            .into_iter()
+            .find(|who| !self.model.authorities.contains(who));
+        match (kind, removed) {
+            (74, _) if self.one_in(3) => Step::RemoveAuthority(authority),
+            (74 | 75, Some(removed)) => Step::AddAuthority(removed),
+            (75, None) => Step::AddAuthority(authority),
+            (76, _) if self.one_in(3) => Step::Withdraw {
                 by: self.actor(authority),
                 issuer,
             },
             _ => {
-                let taxa =
-                    [vec![], vec![olive()], vec![grape(), olive()]][self.below(3) as usize].clone();
+                let scopes = [vec![], vec![olive()], vec![grape(), olive()]];
+                let taxa = scopes[self.below(3) as usize].clone();
+                let by = self.model.authority_of(issuer).unwrap_or(authority);
                 Step::Accredit {
-                    by: self.actor(authority),
+                    by: self.actor(by),
                     issuer,
                     taxa,
                     until: self.moment(),
@@ -304,15 +345,16 @@ impl Dice<'_> {
     }
 
     fn offer(&mut self) -> Step {
-        let id = self.lot();
+        let model = self.model;
+        let ready = |(_, lot): &(&u64, &Lot)| lot.approved == self.escrow;
+        let ready = model.lots.iter().rev().find(ready).map(|(id, _)| *id);
+        let id = match ready {
+            Some(id) if !self.one_in(6) => id,
+            _ => self.usable(),
+        };
         let by = self.owner(id);
-        // An offer needs an approval first; the next step may then make the offer.
-        let approved = self
-            .model
-            .lots
-            .get(&id)
-            .is_some_and(|lot| lot.approved == self.escrow);
-        if !approved && !self.one_in(8) {
+        // An offer needs an approval first; a later step may then make the offer.
+        if ready != Some(id) && !self.one_in(8) {
             return Step::Approve {
                 by,
                 to: self.escrow,
@@ -337,7 +379,29 @@ impl Dice<'_> {
     }
 
     fn trade(&mut self, kind: u32) -> Step {
-        let offer = self.sale();
+        let (statuses, before): (&[OfferStatus], u32) = match kind {
+            87..=93 | 100..=101 => (&[OfferStatus::Open], 79),
+            94..=99 | 102..=106 => (&[OfferStatus::Funded], 87),
+            107..=109 => (&[OfferStatus::Disputed], 105),
+            _ => (
+                &[
+                    OfferStatus::Completed,
+                    OfferStatus::Cancelled,
+                    OfferStatus::Refunded,
+                ],
+                87,
+            ),
+        };
+        let mut sales = self.model.sales.values();
+        if !sales.any(|sale| statuses.contains(&sale.status)) && !self.one_in(8) {
+            // None stands there yet: bring one a step closer.
+            return if before < 87 {
+                self.offer()
+            } else {
+                self.trade(before)
+            };
+        }
+        let offer = self.sale_at(statuses);
         let sale = self.model.sales.get(&offer);
         let seller = sale.map_or(who::WIDE, |sale| sale.seller);
         let buyer = sale.map_or(who::BUYER, |sale| sale.buyer);
@@ -348,11 +412,11 @@ impl Dice<'_> {
         };
         let party = if self.one_in(2) { seller } else { buyer };
         match kind {
-            87..=94 => Step::Buy {
+            87..=93 => Step::Buy {
                 by: self.actor(buyer),
                 offer,
             },
-            95..=99 => Step::Confirm {
+            94..=99 => Step::Confirm {
                 by: self.actor(buyer),
                 offer,
             },
@@ -360,16 +424,17 @@ impl Dice<'_> {
                 by: self.actor(seller),
                 offer,
             },
-            102..=105 => Step::Refund {
+            102..=104 => Step::Refund {
                 by: self.actor(party),
                 offer,
             },
-            106..=108 => Step::Dispute {
+            105..=106 => Step::Dispute {
                 by: self.actor(party),
                 offer,
             },
-            109..=111 => {
-                let verdict = if self.one_in(2) {
+            107..=109 => {
+                let to_buyer = self.one_in(2);
+                let verdict = if to_buyer {
                     OfferStatus::Refunded
                 } else {
                     OfferStatus::Completed

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Steps in the longest history.
-const STEPS_MAX: usize = 90;
+const STEPS_MAX: usize = 120;
 /// Random numbers that one step may use.
 const NUMBERS: usize = 48;
 

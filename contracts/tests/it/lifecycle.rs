@@ -144,6 +144,20 @@ fn a_successor_takes_the_rest_and_may_live_longer() {
     assert!(world.locked(old));
     refused(world.transfer(who::BUYER, who::WIDE, old), "LotLocked");
 
+    let child = P::NewLot {
+        expiresAt: BEGIN + 100,
+        ..world.lot(olive(), 1)
+    };
+    let approve = P::approveCall {
+        to: who::WIDE,
+        tokenId: U256::from(old),
+    };
+    world.certify(who::BUYER, &approve).unwrap();
+    refused(
+        world.split(who::WIDE, old, vec![child], who::WIDE),
+        &format!("LotLocked {{ id: {old}, status: 1, expired: true, cause: {old} }}"),
+    );
+
     let renewed = world.lot(olive(), 10);
     refused(
         world.supersede(who::NARROW, old, renewed.clone()),
