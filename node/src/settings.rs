@@ -77,10 +77,6 @@ pub(crate) fn load(dir: &DataDir, flags: &Overrides) -> Result<Config> {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::result_large_err,
-    reason = "figment's test harness gives its own error type"
-)]
 mod tests {
     use figment::Jail;
 

@@ -1,5 +1,6 @@
 //! Tests across crates.
 #![allow(
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a test that cannot set itself up has failed"
 )]

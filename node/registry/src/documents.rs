@@ -151,8 +151,6 @@ async fn blocking<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use phytomer_store::MemoryStore;
 
     use super::*;

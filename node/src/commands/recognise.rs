@@ -54,7 +54,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             (true, Ok(recognition)) => print_json(&Answer::Seen { file, recognition })?,
             (true, Err(error)) => print_json(&Answer::Failed {
                 file,
-                error: output::chain(&error),
+                error: output::chain(error),
             })?,
             (false, Ok(recognition)) => print(file, recognition),
             (false, Err(error)) => output::finding(

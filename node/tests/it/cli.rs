@@ -123,7 +123,14 @@ fn recognition_prints_one_object_a_line_and_fails_for_what_is_no_photo() {
     assert_eq!(lines[0]["file"], LEAF);
     assert_eq!(lines[0]["species"][0]["label"], "manihot-esculenta");
     assert_eq!(lines[0]["species"].as_array().unwrap().len(), 40);
-    assert_eq!(lines[0]["model"].as_str().unwrap().trim_start_matches("0x").len(), 64);
+    assert_eq!(
+        lines[0]["model"]
+            .as_str()
+            .unwrap()
+            .trim_start_matches("0x")
+            .len(),
+        64
+    );
     assert!(lines[1]["error"].is_string());
 }
 
