@@ -57,3 +57,56 @@ pub(crate) fn damaged(what: &str, key: &[u8]) -> Error {
         detail: format!("{what} 0x{} is not valid", alloy::hex::encode(key)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::{hex, keccak256};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// An account without coins, storage or code, as Ethereum's clients have it on disk:
+    /// rlp([0, 0, root of nothing, hash of nothing]).
+    #[test]
+    fn records_have_their_bytes() {
+        let golden = hex!(
+            "f8448080"
+            "a056e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421"
+            "a0c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"
+        );
+        assert_eq!(encode_account(&Account::default()), golden);
+        assert_eq!(Account::default().code_hash, keccak256([]));
+        assert_eq!(encode_value(U256::from(0x0400)), hex!("820400"));
+
+        let key = storage_key(Address::repeat_byte(1), B256::repeat_byte(2));
+        assert_eq!(key, [[1; 20].as_slice(), &[2; 32]].concat().as_slice());
+        assert_eq!(slot_of_key(&key).unwrap(), B256::repeat_byte(2));
+    }
+
+    proptest! {
+        #[test]
+        fn accounts_and_values_read_back(nonce: u64, balance: [u64; 4], value: [u64; 4]) {
+            let account =
+                Account { nonce, balance: U256::from_limbs(balance), ..Account::default() };
+            let read = decode_account(Address::ZERO, &encode_account(&account)).unwrap();
+            prop_assert_eq!(read, account);
+            let value = U256::from_limbs(value);
+            prop_assert_eq!(decode_value(&[], &encode_value(value)).unwrap(), value);
+        }
+
+        /// Whatever stands on disk is read as the one thing that is written so, or is damage.
+        #[test]
+        fn damaged_records_are_reported(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            match decode_account(Address::ZERO, &bytes) {
+                Ok(account) => prop_assert_eq!(encode_account(&account), bytes.clone()),
+                Err(error) => assert!(matches!(error, Error::Corrupt { .. })),
+            }
+            match decode_value(&[], &bytes) {
+                Ok(value) => prop_assert_eq!(encode_value(value), bytes.clone()),
+                Err(error) => assert!(matches!(error, Error::Corrupt { .. })),
+            }
+            prop_assert_eq!(slot_of_key(&bytes).is_ok(), bytes.len() == 52);
+            prop_assert_eq!(address_of_key(&bytes).is_ok(), bytes.len() == 20);
+        }
+    }
+}

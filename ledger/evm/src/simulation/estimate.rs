@@ -122,9 +122,10 @@ fn search(
     let mut low = spent.after_refund.saturating_sub(1);
     // Most calls need what they spend, refunds included, the stipend, and the 64th that each
     // inner call leaves behind (EIP-150).
-    let optimistic = (spent.before_refund + CALL_STIPEND) * 64 / 63;
+    let optimistic = (spent.before_refund + CALL_STIPEND).saturating_mul(64) / 63;
     let mut next = (optimistic < high).then_some(optimistic);
-    while low + 1 < high && (high - low) as f64 / high as f64 >= ERROR_RATIO {
+    let is_far = |low: u64, high: u64| (high - low) as f64 / high as f64 >= ERROR_RATIO;
+    while low + 1 < high && (next.is_some() || is_far(low, high)) {
         // Needs far above the lower bound are rare, so do not go up in steps larger than double.
         let middle = next
             .take()
