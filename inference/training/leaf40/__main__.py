@@ -27,7 +27,7 @@ UNKNOWN_SPECIES = range(3, 40, 8)
 """Every eighth label in alphabetical order is left out of the run `five`."""
 CLEAN = Plan(6, grow=((0.0, 96),), rate=7e-4, strength=0.4, average=0.99, seed=3)
 """The last cycle: images of full size, little augmentation."""
-HELD_OUT = (Plan(30), Plan(45, grow=((0.0, 64), (0.6, 80), (0.85, 96)), seed=2))
+HELD_OUT = (Plan(30), Plan(40, grow=((0.0, 64), (0.6, 80), (0.85, 96)), seed=2))
 FIVE = (Plan(18),)
 
 
