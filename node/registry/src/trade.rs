@@ -46,7 +46,7 @@ pub(crate) async fn offer(
     node.signer
         .transact(predeploy::PLANT_CERTIFICATE, approve)
         .await?;
-    let deadline = node.ledger.head().timestamp + node.config.offer_duration_s;
+    let deadline = deadline(node, view.lot.expiresAt);
     let buyer = request.buyer.unwrap_or(Address::ZERO);
     let call = Escrow::offerCall {
         certificate: id.to_u256(),
@@ -65,6 +65,12 @@ pub(crate) async fn offer(
         transaction: Some(place(&receipt)),
         ..offer
     })
+}
+
+/// Until when an offer stands: never longer than the certificate (0: no end).
+fn deadline(node: &Inner, expires_at: u64) -> u64 {
+    let deadline = node.ledger.head().timestamp + node.config.offer_duration_s;
+    if expires_at == 0 { deadline } else { deadline.min(expires_at) }
 }
 
 /// An offer as the escrow contract keeps it.
