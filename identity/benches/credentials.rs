@@ -19,7 +19,9 @@ fn now() -> Timestamp {
 fn certificate(issuer: &Issuer) -> PlantCertificate {
     let parse = "every value below has the form of its field";
     let list = |purpose| -> Iri {
-        format!("https://node.example/v1/status-lists/{purpose}").parse().expect(parse)
+        format!("https://node.example/v1/status-lists/{purpose}")
+            .parse()
+            .expect(parse)
     };
     let mut lot = Lot::of(500.try_into().expect(parse), "H87".parse().expect(parse));
     lot.batch_number = Some("2026-OL-17".parse().expect(parse));
@@ -32,7 +34,10 @@ fn certificate(issuer: &Issuer) -> PlantCertificate {
         issuer_account: Some(Did::account(1337, [0xaa; 20].into())),
         valid_from: now(),
         valid_until: None,
-        plant: Plant::named("Olea europaea".parse().expect(parse), Identification::EstimatedFromPhoto),
+        plant: Plant::named(
+            "Olea europaea".parse().expect(parse),
+            Identification::EstimatedFromPhoto,
+        ),
         lot,
         parents: vec![Parent {
             id: Iri::from_uuid(uuid::Uuid::from_u128(6)),
@@ -61,8 +66,15 @@ fn credentials(criterion: &mut Criterion) {
     let certificate = certificate(&issuer);
     let policy = Policy::at(now());
     for suite in Suite::ALL {
-        let options = ProofOptions { suite, ..ProofOptions::at(now()) };
-        let issue = || issuer.issue(&certificate, &options).expect("a sound certificate");
+        let options = ProofOptions {
+            suite,
+            ..ProofOptions::at(now())
+        };
+        let issue = || {
+            issuer
+                .issue(&certificate, &options)
+                .expect("a sound certificate")
+        };
         let credential = issue().to_bytes();
         assert!(verify(&credential, &policy, &Evidence::default()).is_valid());
         let mut group = criterion.benchmark_group(suite.name());
@@ -89,12 +101,27 @@ fn status(criterion: &mut Criterion) {
             valid_until: None,
             list: StatusList::with_entries(0).expect("a small list"),
         };
-        issuer.issue_status_list(&list, &options).expect("a sound list").to_bytes()
+        issuer
+            .issue_status_list(&list, &options)
+            .expect("a sound list")
+            .to_bytes()
     };
-    let revocation = list(StatusPurpose::Revocation, &certificate.status.revocation_list);
-    let suspension = list(StatusPurpose::Suspension, &certificate.status.suspension_list);
-    let evidence = Evidence { status_lists: &[&revocation, &suspension], ledger: None };
-    let credential = issuer.issue(&certificate, &options).expect("a sound certificate").to_bytes();
+    let revocation = list(
+        StatusPurpose::Revocation,
+        &certificate.status.revocation_list,
+    );
+    let suspension = list(
+        StatusPurpose::Suspension,
+        &certificate.status.suspension_list,
+    );
+    let evidence = Evidence {
+        status_lists: &[&revocation, &suspension],
+        ledger: None,
+    };
+    let credential = issuer
+        .issue(&certificate, &options)
+        .expect("a sound certificate")
+        .to_bytes();
     let policy = Policy::at(now());
     let mut group = criterion.benchmark_group("eddsa-jcs-2022 with status lists");
     group.throughput(Throughput::Elements(1));

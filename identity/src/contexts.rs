@@ -56,6 +56,7 @@ fn load() -> Result<ContextLoader, String> {
         let iri = IriBuf::new(name.to_owned()).map_err(|error| error.to_string())?;
         let loaded = ready(loader.load(&iri)).ok_or_else(|| format!("{name} is not here"))?;
         let document = loaded.map_err(|error| error.to_string())?.into_document();
+        let document = serde_json::to_value(&document).map_err(|error| error.to_string())?;
         let hash = json::canonical_hash(&document).map_err(|error| error.to_string())?;
         if hex::encode(hash) != pin {
             return Err(format!("the context {name} is not the one that is pinned"));

@@ -17,6 +17,10 @@ use crate::Error;
 
 /// The multicodec prefix of an Ed25519 public key (code `0xed` as a varint).
 const ED25519_CODEC: [u8; 2] = [0xed, 0x01];
+/// What a `did:key` begins with.
+pub(crate) const DID_KEY: &str = "did:key:";
+/// What a `did:pkh` of an Ethereum-like chain begins with.
+const DID_PKH: &str = "did:pkh:eip155:";
 /// Longest DID that is looked at, in bytes.
 const DID_BYTES_MAX: usize = 128;
 /// Most decimal digits of a `did:pkh` chain id (CAIP-2 allows 32 characters).
@@ -161,7 +165,7 @@ impl Did {
     /// The `did:key` of an Ed25519 key.
     pub fn key(key: PublicKey) -> Self {
         Self {
-            text: format!("did:key:{}", key.to_multibase()),
+            text: format!("{DID_KEY}{}", key.to_multibase()),
             method: Method::Key(key),
         }
     }
@@ -169,7 +173,7 @@ impl Did {
     /// The `did:pkh` of an account, its address in the EIP-55 form.
     pub fn account(chain_id: u64, address: Address) -> Self {
         Self {
-            text: format!("did:pkh:eip155:{chain_id}:{}", address.to_checksum(None)),
+            text: format!("{DID_PKH}{chain_id}:{}", address.to_checksum(None)),
             method: Method::Account { chain_id, address },
         }
     }
@@ -195,7 +199,7 @@ impl Did {
     /// The verification method an issuer signs with: for `did:key`, the
     /// identifier followed by its own key as fragment.
     pub fn verification_method(&self) -> Option<String> {
-        let key = self.public_key()?.to_multibase();
+        let key = self.text.strip_prefix(DID_KEY)?;
         Some(format!("{}#{key}", self.text))
     }
 
@@ -231,22 +235,25 @@ impl FromStr for Did {
         if text.len() > DID_BYTES_MAX {
             return Err(invalid(text, "it is too long"));
         }
-        if let Some(key) = text.strip_prefix("did:key:") {
-            return PublicKey::from_multibase(key).map(Self::key);
-        }
-        if let Some(account) = text.strip_prefix("did:pkh:eip155:") {
-            return parse_account(account)
-                .map(|(chain_id, address)| Self::account(chain_id, address))
-                .map_err(|reason| invalid(text, reason));
-        }
-        Err(invalid(
-            text,
-            "its method is neither did:key nor did:pkh:eip155",
-        ))
+        // Each method has one spelling of each identifier, so the text is kept.
+        let method = if let Some(key) = text.strip_prefix(DID_KEY) {
+            Method::Key(PublicKey::from_multibase(key)?)
+        } else if let Some(account) = text.strip_prefix(DID_PKH) {
+            parse_account(account).map_err(|reason| invalid(text, reason))?
+        } else {
+            return Err(invalid(
+                text,
+                "its method is neither did:key nor did:pkh:eip155",
+            ));
+        };
+        Ok(Self {
+            text: text.to_owned(),
+            method,
+        })
     }
 }
 
-fn parse_account(text: &str) -> Result<(u64, Address), &'static str> {
+fn parse_account(text: &str) -> Result<Method, &'static str> {
     let (chain_id, address) = text.split_once(':').ok_or("it has no address")?;
     let is_number = !chain_id.is_empty()
         && chain_id.len() <= CHAIN_ID_DIGITS_MAX
@@ -258,7 +265,7 @@ fn parse_account(text: &str) -> Result<(u64, Address), &'static str> {
     let chain_id = chain_id.parse().map_err(|_| "its chain id is too large")?;
     let address = Address::parse_checksummed(address, None)
         .map_err(|_| "its address is not in the EIP-55 form")?;
-    Ok((chain_id, address))
+    Ok(Method::Account { chain_id, address })
 }
 
 fn invalid(did: &str, reason: &'static str) -> Error {

@@ -8,8 +8,10 @@ use std::path::PathBuf;
 /// [`Report`](crate::Report) with a failed check.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is no key file.
-    #[error("there is no key file at {path}: create one with `phytomer init`")]
+    /// There is no key, password or token file.
+    #[error(
+        "there is no {path}: make the keys with `phytomer init`, or restore the file from a backup"
+    )]
     KeyMissing {
         /// Where it was looked for.
         path: PathBuf,

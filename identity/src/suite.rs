@@ -11,7 +11,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use ssi::{
     json_ld::{CompactJsonLd, Expandable},
@@ -61,14 +61,14 @@ impl Suite {
     ) -> Result<[u8; 64], Error> {
         let (options_hash, document_hash) = match self {
             Self::EddsaJcs2022 => (
-                json::canonical_hash(options)?,
+                json::canonical_object_hash(options)?,
                 json::canonical_hash(document)?,
             ),
             Self::EddsaRdfc2022 => {
                 // The options are read under the document's context.
                 let mut options = options.clone();
                 options.insert("@context".to_owned(), document["@context"].clone());
-                (rdf_hash(&options)?, rdf_hash(document)?)
+                (rdf_hash(&Value::Object(options))?, rdf_hash(document)?)
             }
         };
         Ok(join(options_hash, document_hash))
@@ -94,11 +94,9 @@ pub(crate) fn join(options_hash: [u8; 32], document_hash: [u8; 32]) -> [u8; 64] 
 /// Terms that no context defines are refused: they would not be signed. The work
 /// grows fast with the number of blank nodes that look alike, so a document from
 /// outside comes here only after its schema was checked, which bounds them.
-fn rdf_hash(document: &impl Serialize) -> Result<[u8; 32], Error> {
+fn rdf_hash(document: &Value) -> Result<[u8; 32], Error> {
     let fail = |reason: String| Error::Canonical { reason };
-    let document: CompactJsonLd = serde_json::to_value(document)
-        .and_then(serde_json::from_value)
-        .map_err(|error| fail(error.to_string()))?;
+    let document = CompactJsonLd::deserialize(document).map_err(|error| fail(error.to_string()))?;
     let mut environment = LdEnvironment::default();
     let expanded = ready(document.expand_with(&mut environment, contexts::loader()?))
         .ok_or_else(|| fail("a context is not here".to_owned()))?

@@ -235,7 +235,12 @@ fn check_issuer(inquiry: &Inquiry<'_>) -> Outcome {
     let Some(text) = inquiry.document.issuer() else {
         return Outcome::failed("there is no `issuer`");
     };
-    let did: Did = match text.parse() {
+    let parsed = match &inquiry.document.content {
+        Ok(Content::Plant(certificate)) => Ok(certificate.issuer.clone()),
+        Ok(Content::StatusList(list)) => Ok(list.issuer.clone()),
+        Err(_) => text.parse::<Did>(),
+    };
+    let did = match parsed {
         Ok(did) => did,
         Err(error) => return Outcome::failed(error.to_string()),
     };
