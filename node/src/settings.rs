@@ -16,8 +16,9 @@ const ENV_PREFIX: &str = "PHYTOMER_";
 /// Separates section and name of a setting. Variables without it are flags of
 /// the command line, or somebody else's.
 const ENV_SEPARATOR: &str = "__";
-/// What is logged where nothing else is said.
-const LOG_DEFAULT: &str = "warn";
+/// What is logged where nothing else is said. The two libraries report as
+/// errors what clients do wrong, or what the edge logs itself.
+const LOG_DEFAULT: &str = "warn,jsonrpsee_core=off,tower_http=off";
 
 /// Flags that override the file and the environment.
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -412,3 +412,36 @@ fn corrupt(what: &'static str, why: &str) -> Error {
         why: why.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_price_that_is_written_is_read_back(units in 1u128..) {
+            let units = U256::from(units);
+            prop_assert_eq!(parse_tusd(&format_tusd(units)).unwrap(), units);
+        }
+
+        #[test]
+        fn any_text_is_a_price_or_a_clear_error(text in ".{0,40}") {
+            if let Err(error) = parse_tusd(&text) {
+                let names_the_field = matches!(error, Error::Invalid { field: "price", .. });
+                prop_assert!(names_the_field, "{}", error);
+            }
+        }
+    }
+
+    #[test]
+    fn prices_have_six_decimals() {
+        assert_eq!(parse_tusd("25").unwrap(), U256::from(25_000_000));
+        assert_eq!(parse_tusd("0.000001").unwrap(), U256::from(1));
+        assert_eq!(format_tusd(U256::from(25_500_000)), "25.5");
+        for wrong in ["", "0", "0.0000001", "-1", "1e3", "1,5", "1.2.3", ".", "٣"] {
+            assert!(parse_tusd(wrong).is_err(), "{wrong}");
+        }
+    }
+}

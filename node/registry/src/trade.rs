@@ -70,7 +70,11 @@ pub(crate) async fn offer(
 /// Until when an offer stands: never longer than the certificate (0: no end).
 fn deadline(node: &Inner, expires_at: u64) -> u64 {
     let deadline = node.ledger.head().timestamp + node.config.offer_duration_s;
-    if expires_at == 0 { deadline } else { deadline.min(expires_at) }
+    if expires_at == 0 {
+        deadline
+    } else {
+        deadline.min(expires_at)
+    }
 }
 
 /// An offer as the escrow contract keeps it.

@@ -481,3 +481,43 @@ mod decimals {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn an_id_has_one_written_form(number in 1u64.., text in "[0-9+ -]{0,22}") {
+            let id = CertificateId(number);
+            prop_assert_eq!(id.to_string().parse::<CertificateId>().unwrap(), id);
+            if let Ok(id) = text.parse::<CertificateId>() {
+                prop_assert_eq!(id.to_string(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn details_refuse_what_they_do_not_know() {
+        let details = |json: &str| serde_json::from_str::<Details>(json);
+        assert_eq!(
+            details(r#"{"quantity":"500","unit":"H87"}"#)
+                .unwrap()
+                .quantity,
+            500
+        );
+        for wrong in [
+            r#"{"quantity":500,"unit":"H87"}"#,
+            r#"{"quantity":"500"}"#,
+            r#"{"quantity":"500","unit":"H87","colour":"green"}"#,
+            r#"{"quantity":"5e2","unit":"H87"}"#,
+            r#"{"quantity":"","unit":"H87"}"#,
+            r#"{"quantity":"1234567890123456789012345678901234567890","unit":"H87"}"#,
+            r#"{"quantity":"1","unit":"H87","owner":"0x12"}"#,
+        ] {
+            assert!(details(wrong).is_err(), "{wrong}");
+        }
+    }
+}
