@@ -57,8 +57,10 @@ pub(crate) async fn certify(
     let seen = node.recogniser.recognise(photo.clone()).await?;
     let mut draft = Draft::default();
     let photo = draft.photo(photo);
+    // Refused before an index is taken: each is used once.
+    let statement = Statement::new(&details, &seen, photo)?;
     let index = node.status_indexes.take(node, 1).await?;
-    let certificate = describe(node, &details, &seen, photo, index)?;
+    let certificate = statement.certificate(node, index)?;
     let signed = sign(node, &certificate)?;
     let credential_hash = signed.hash().0;
     draft.credential(credential_hash, signed.to_bytes());
@@ -132,74 +134,78 @@ async fn remembered(
     }
 }
 
-/// What the issuer says about the lot.
-fn describe(
-    node: &Inner,
-    details: &Details,
-    seen: &Seen,
-    photo: blake3::Hash,
-    index: u64,
-) -> Result<PlantCertificate, Error> {
-    let recognition = recognition(seen)?;
-    let (name, identification) = match &details.scientific_name {
-        Some(name) => (
-            field("scientificName", name)?,
-            Identification::DeclaredByIssuer,
-        ),
-        None if seen.unknown => {
-            return Err(Error::UnknownPlant {
-                best_guess: recognition.scientific_name.to_string(),
-                confidence: f64::from(recognition.confidence.probability()) * 100.0,
-            });
-        }
-        None => (
-            recognition.scientific_name.clone(),
-            Identification::EstimatedFromPhoto,
-        ),
-    };
-    let amount = amount("quantity", details.quantity)?;
-    Ok(PlantCertificate {
-        plant: Plant {
-            variety: optional("variety", details.variety.as_deref())?,
-            ..Plant::named(name, identification)
-        },
-        lot: Lot {
-            batch_number: optional("batchNumber", details.batch_number.as_deref())?,
-            country: optional("countryOfOrigin", details.country_of_origin.as_deref())?,
-            facility: optional("facility", details.facility.as_deref())?,
-            ..Lot::of(amount, field("unit", &details.unit)?)
-        },
-        parents: Vec::new(),
-        evidence: vec![PhotoEvidence {
-            photo: Blake3Hash(*photo.as_bytes()),
-            recognition: Some(recognition),
-        }],
-        ..blank(node, details.valid_until, index)?
-    })
+/// What the issuer says about the lot: everything but where its status will stand.
+struct Statement {
+    plant: Plant,
+    lot: Lot,
+    evidence: PhotoEvidence,
+    valid_until: Option<Timestamp>,
 }
 
-/// A certificate of this issuer that says nothing yet about plants.
-fn blank(
-    node: &Inner,
-    valid_until: Option<Timestamp>,
-    index: u64,
-) -> Result<PlantCertificate, Error> {
-    let chain_id = node.ledger.chain_id();
-    let placeholder_name: ScientificName = field("scientificName", "Plantae")?;
-    Ok(PlantCertificate {
-        id: Iri::from_uuid(uuid::Uuid::new_v4()),
-        issuer: node.issuer.did().clone(),
-        issuer_name: None,
-        issuer_account: Some(Did::account(chain_id, node.signer.address())),
-        valid_from: Timestamp::now(),
-        valid_until,
-        plant: Plant::named(placeholder_name, Identification::DeclaredByIssuer),
-        lot: Lot::of(amount("quantity", 1)?, field("unit", "H87")?),
-        parents: Vec::new(),
-        evidence: Vec::new(),
-        status: node.status_reference(index)?,
-        ledger: Some(Did::account(chain_id, predeploy::PLANT_CERTIFICATE)),
-    })
+impl Statement {
+    fn new(details: &Details, seen: &Seen, photo: blake3::Hash) -> Result<Self, Error> {
+        let recognition = recognition(seen)?;
+        let (name, identification) = species(details, seen, &recognition)?;
+        let amount = amount("quantity", details.quantity)?;
+        Ok(Self {
+            plant: Plant {
+                variety: optional("variety", details.variety.as_deref())?,
+                ..Plant::named(name, identification)
+            },
+            lot: Lot {
+                batch_number: optional("batchNumber", details.batch_number.as_deref())?,
+                country: optional("countryOfOrigin", details.country_of_origin.as_deref())?,
+                facility: optional("facility", details.facility.as_deref())?,
+                ..Lot::of(amount, field("unit", &details.unit)?)
+            },
+            evidence: PhotoEvidence {
+                photo: Blake3Hash(*photo.as_bytes()),
+                recognition: Some(recognition),
+            },
+            valid_until: details.valid_until,
+        })
+    }
+
+    /// The certificate that this issuer gives now, under a status index of its own.
+    fn certificate(self, node: &Inner, index: u64) -> Result<PlantCertificate, Error> {
+        let chain_id = node.ledger.chain_id();
+        Ok(PlantCertificate {
+            id: Iri::from_uuid(uuid::Uuid::new_v4()),
+            issuer: node.issuer.did().clone(),
+            issuer_name: None,
+            issuer_account: Some(Did::account(chain_id, node.signer.address())),
+            valid_from: Timestamp::now(),
+            valid_until: self.valid_until,
+            plant: self.plant,
+            lot: self.lot,
+            parents: Vec::new(),
+            evidence: vec![self.evidence],
+            status: node.status_reference(index)?,
+            ledger: Some(Did::account(chain_id, predeploy::PLANT_CERTIFICATE)),
+        })
+    }
+}
+
+/// The species, and who named it: the issuer where it did, else the model where it is sure.
+fn species(
+    details: &Details,
+    seen: &Seen,
+    recognition: &Recognition,
+) -> Result<(ScientificName, Identification), Error> {
+    match &details.scientific_name {
+        Some(name) => Ok((
+            field("scientificName", name)?,
+            Identification::DeclaredByIssuer,
+        )),
+        None if seen.unknown => Err(Error::UnknownPlant {
+            best_guess: recognition.scientific_name.to_string(),
+            confidence: f64::from(recognition.confidence.probability()) * 100.0,
+        }),
+        None => Ok((
+            recognition.scientific_name.clone(),
+            Identification::EstimatedFromPhoto,
+        )),
+    }
 }
 
 fn recognition(seen: &Seen) -> Result<Recognition, Error> {
