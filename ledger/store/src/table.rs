@@ -35,11 +35,23 @@ pub enum Table {
     Indexes,
     /// Event id (block u64 and index u32) → the event.
     Events,
+    /// Log and sequence number of a run's last event → the run: consecutive events of a log.
+    StreamRuns,
+    /// What is known of logs, one record a key; the first byte tells which kind.
+    StreamIndexes,
+    /// Consumer groups: members' committed offsets.
+    StreamGroups,
+    /// Proofs that a producer signed two events with one sequence number.
+    StreamEvidence,
+    /// BLAKE3 of the content → size, use and where the content lies.
+    BlobIndex,
+    /// Peer → its addresses and what became of dialling them.
+    PeerBook,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 20] = [
         Self::Meta,
         Self::Headers,
         Self::Bodies,
@@ -54,6 +66,12 @@ impl Table {
         Self::Credentials,
         Self::Indexes,
         Self::Events,
+        Self::StreamRuns,
+        Self::StreamIndexes,
+        Self::StreamGroups,
+        Self::StreamEvidence,
+        Self::BlobIndex,
+        Self::PeerBook,
     ];
 
     /// The name that the table has on disk.
@@ -74,6 +92,12 @@ impl Table {
             Self::Credentials => "credentials",
             Self::Indexes => "indexes",
             Self::Events => "events",
+            Self::StreamRuns => "stream-runs",
+            Self::StreamIndexes => "stream-indexes",
+            Self::StreamGroups => "stream-groups",
+            Self::StreamEvidence => "stream-evidence",
+            Self::BlobIndex => "blob-index",
+            Self::PeerBook => "peer-book",
         }
     }
 

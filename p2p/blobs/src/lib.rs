@@ -1,0 +1,1 @@
+//! Content by BLAKE3 hash: verified streaming, several providers, a cache with a budget.

@@ -1,0 +1,1 @@
+//! Event streams for any Kafka client.

@@ -1,0 +1,1 @@
+//! The quantum-safe libp2p network of a node.

@@ -1,0 +1,1 @@
+//! Durable signed event streams with the same offsets on every node.

@@ -1,0 +1,196 @@
+//! The one codec: protobuf with a limit, and length-prefixed frames on streams.
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// A message of the wire.
+pub trait Message: prost::Message + Default {
+    /// The most bytes that an encoded message may have.
+    const BYTES_MAX: usize;
+    /// Its name in errors.
+    const NAME: &'static str;
+}
+
+/// Bytes that are not the message they should be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// More bytes than a message of this kind may have.
+    #[error("a {name} message of {len} bytes; at most {max} are allowed")]
+    TooLarge {
+        /// The message's name.
+        name: &'static str,
+        /// Its length in bytes.
+        len: usize,
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// Not the protobuf of this message.
+    #[error("not a {name} message: {source}")]
+    Malformed {
+        /// The message's name.
+        name: &'static str,
+        /// What protobuf says.
+        source: prost::DecodeError,
+    },
+    /// A field holds what it must not.
+    #[error("a {name} message with an invalid `{field}`: {reason}")]
+    Invalid {
+        /// The message's name.
+        name: &'static str,
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+}
+
+/// Why a frame could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// The stream failed or ended in the middle of a frame.
+    #[error("the stream failed: {0}")]
+    Io(#[from] std::io::Error),
+    /// The frame is not the message it should be.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+}
+
+/// The bytes of a message.
+pub fn encode<M: Message>(message: &M) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(message.encoded_len());
+    message
+        .encode(&mut bytes)
+        .expect("a buffer that grows takes any message");
+    bytes.freeze()
+}
+
+/// The message in `bytes`; fields of type `Bytes` share its memory where `bytes` is [`Bytes`].
+///
+/// # Errors
+/// [`DecodeError::TooLarge`] before anything is parsed, else [`DecodeError::Malformed`].
+pub fn decode<M: Message>(bytes: &Bytes) -> Result<M, DecodeError> {
+    check_len::<M>(bytes.len())?;
+    M::decode(bytes.clone()).map_err(|source| DecodeError::Malformed {
+        name: M::NAME,
+        source,
+    })
+}
+
+/// Writes a message behind its length (u32, big-endian). Does not flush.
+///
+/// # Errors
+/// What the stream says; [`DecodeError::TooLarge`] for a message that no peer would take.
+pub async fn write<M: Message>(
+    stream: &mut (impl AsyncWrite + Unpin + ?Sized),
+    message: &M,
+) -> Result<(), FrameError> {
+    let len = message.encoded_len();
+    check_len::<M>(len)?;
+    let mut frame = BytesMut::with_capacity(4 + len);
+    frame.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes());
+    message
+        .encode(&mut frame)
+        .expect("a buffer that grows takes any message");
+    Ok(stream.write_all(&frame).await?)
+}
+
+/// Reads one message, or nothing where the stream ended before it.
+///
+/// # Errors
+/// What the stream says, [`DecodeError::TooLarge`] before the body is read, else
+/// [`DecodeError::Malformed`].
+pub async fn read<M: Message>(
+    stream: &mut (impl AsyncRead + Unpin + ?Sized),
+) -> Result<Option<M>, FrameError> {
+    let mut prefix = [0; 4];
+    let mut filled = 0;
+    while filled < prefix.len() {
+        match stream.read(&mut prefix[filled..]).await? {
+            0 if filled == 0 => return Ok(None),
+            0 => return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into()),
+            read => filled += read,
+        }
+    }
+    let len = usize::try_from(u32::from_be_bytes(prefix)).unwrap_or(usize::MAX);
+    check_len::<M>(len)?;
+    // Grown as bytes arrive: a peer that announces much and sends little holds little.
+    let mut body = BytesMut::with_capacity(len.min(FIRST_READ_BYTES));
+    while body.len() < len {
+        let missing = (len - body.len()).min(FIRST_READ_BYTES.max(body.len()));
+        let mut chunk = bytes::BufMut::limit(&mut body, missing);
+        if stream.read_buf(&mut chunk).await? == 0 {
+            return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
+        }
+    }
+    Ok(Some(decode(&body.freeze())?))
+}
+
+/// What is set aside for a frame before any of it has arrived.
+const FIRST_READ_BYTES: usize = 64 << 10;
+
+fn check_len<M: Message>(len: usize) -> Result<(), DecodeError> {
+    if len > M::BYTES_MAX {
+        return Err(DecodeError::TooLarge {
+            name: M::NAME,
+            len,
+            max: M::BYTES_MAX,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::handshake::Hello;
+
+    #[tokio::test]
+    async fn an_announced_length_over_the_limit_is_refused_before_the_body() {
+        let prefix = u32::MAX.to_be_bytes();
+        let mut stream = prefix.as_slice();
+        let error = read::<Hello>(&mut stream).await.unwrap_err();
+        assert!(matches!(
+            error,
+            FrameError::Decode(DecodeError::TooLarge { len, .. }) if len == u32::MAX as usize
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_stream_may_end_between_frames_and_not_within() {
+        let mut stream = [].as_slice();
+        assert!(read::<Hello>(&mut stream).await.unwrap().is_none());
+        for cut in 1..6 {
+            let mut stream = &[0, 0, 0, 2, 10, 0][..cut];
+            assert!(matches!(
+                read::<Hello>(&mut stream).await,
+                Err(FrameError::Io(_))
+            ));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_message_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
+            let _ = decode::<Hello>(&Bytes::from(bytes));
+        }
+
+        #[test]
+        fn frames_come_out_as_they_went_in(network in ".{0,40}", agent in ".{0,40}") {
+            let hello = Hello { network, agent, ..Hello::default() };
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let mut buffer = Vec::new();
+                write(&mut buffer, &hello).await.unwrap();
+                write(&mut buffer, &hello).await.unwrap();
+                let mut stream = buffer.as_slice();
+                assert_eq!(read::<Hello>(&mut stream).await.unwrap().unwrap(), hello);
+                assert_eq!(read::<Hello>(&mut stream).await.unwrap().unwrap(), hello);
+                assert!(read::<Hello>(&mut stream).await.unwrap().is_none());
+            });
+        }
+    }
+}
