@@ -1,1 +1,22 @@
 //! Durable signed event streams with the same offsets on every node.
+
+mod clock;
+mod config;
+mod error;
+mod event;
+mod log;
+mod metrics;
+mod name;
+mod producer;
+mod record;
+mod run;
+
+pub use clock::{Clock, SystemClock};
+pub use config::{Config, Damaged, Retention};
+pub use error::{Error, SequenceError};
+pub use event::{EVENT_CONTEXT, Event, EventHash, Header, SignedHeader};
+pub use log::{Epoch, Head, InvalidLogKey, LogId, LogInfo, LogKey, Offset, Origin, Position};
+pub use name::{InvalidName, STREAM_NAME_LEN_MAX, StreamName};
+pub use producer::{ProducerEpoch, ProducerId, Sequence};
+pub use record::{EVENT_BYTES_MAX, Record, RecordHeader};
+pub use run::{Events, InvalidRun, RUN_BYTES_MAX, Run, VerifiedRun};

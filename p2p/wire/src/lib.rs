@@ -29,9 +29,12 @@
 //! assert_eq!(peer.to_string().parse::<PeerId>().unwrap(), peer);
 //! ```
 
+pub mod blobs;
 pub mod codec;
+pub mod events;
 pub mod handshake;
 pub mod memory;
+pub mod sync;
 
 mod names;
 mod network;

@@ -1,0 +1,420 @@
+//! Runs: consecutive events of one log in one piece of bytes, as they are stored and sent.
+
+use bytes::Bytes;
+use phytomer_pqc::OperatorPublicKey;
+use phytomer_wire::codec::{self, DecodeError, Message};
+use phytomer_wire::events as wire;
+
+use crate::{Event, EventHash, LogKey, Offset};
+
+/// The most bytes of a run.
+pub use phytomer_wire::events::RUN_BYTES_MAX;
+
+/// The tag of an event within a run: field 1, length-delimited.
+const EVENT_TAG: u8 = 0x0a;
+
+/// Why bytes are not a run of a log, or not what its producer signed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidRun {
+    /// Not the bytes of a run.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// A run has at least one event.
+    #[error("a run without events")]
+    Empty,
+    /// A header of a version that this program does not know.
+    #[error("an event header of version {found}; this program reads version 1")]
+    Version {
+        /// The version.
+        found: u32,
+    },
+    /// A header in another encoding than its one.
+    #[error("the header of event {offset} is not in its canonical encoding")]
+    NotCanonical {
+        /// The event.
+        offset: Offset,
+    },
+    /// An event of another log.
+    #[error("event {offset} is of log {found}, not of {wanted}")]
+    OtherLog {
+        /// The event.
+        offset: Offset,
+        /// Its log.
+        found: LogKey,
+        /// The log that the others are of.
+        wanted: LogKey,
+    },
+    /// Events that do not follow each other.
+    #[error("event {found} stands where event {expected} should")]
+    Order {
+        /// The offset that would follow.
+        expected: Offset,
+        /// The offset that stands there.
+        found: Offset,
+    },
+    /// An event that does not name the one before.
+    #[error("event {offset} does not name the event before it")]
+    BackLink {
+        /// The event.
+        offset: Offset,
+    },
+    /// An event that is older than the one before.
+    #[error("event {offset} is of an earlier time than the event before it")]
+    Time {
+        /// The event.
+        offset: Offset,
+    },
+    /// A record of another length than its header says.
+    #[error("the record of event {offset} has {found} bytes, its header says {said}")]
+    RecordLen {
+        /// The event.
+        offset: Offset,
+        /// What the header says.
+        said: u32,
+        /// What is there.
+        found: usize,
+    },
+    /// A record that is not the one that its header names.
+    #[error("the record of event {offset} is not the one that was signed")]
+    RecordHash {
+        /// The event.
+        offset: Offset,
+    },
+    /// A record that cannot be read.
+    #[error("the record of event {offset} cannot be read: {source}")]
+    Record {
+        /// The event.
+        offset: Offset,
+        /// Why.
+        source: DecodeError,
+    },
+    /// A signature that is not the producer's.
+    #[error("the signature of event {offset} is not its producer's")]
+    Signature {
+        /// The event.
+        offset: Offset,
+    },
+}
+
+/// Consecutive events of one log, as bytes. Cheap to clone and to cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    bytes: Bytes,
+    first: Offset,
+    next: Offset,
+}
+
+impl Run {
+    /// The run in `bytes`, with everything checked that can be without the producer's key and
+    /// without reading the records: the form, one log, no gaps, back-links, times, lengths.
+    ///
+    /// # Errors
+    /// [`InvalidRun`].
+    pub fn decode(bytes: Bytes) -> Result<Self, InvalidRun> {
+        if bytes.len() > RUN_BYTES_MAX {
+            return Err(InvalidRun::Decode(DecodeError::TooLarge {
+                name: wire::Run::NAME,
+                len: bytes.len(),
+                max: RUN_BYTES_MAX,
+            }));
+        }
+        let mut rest = bytes.clone();
+        let mut first = None;
+        let mut before: Option<Event> = None;
+        while let Some(event) = next_event(&mut rest)? {
+            let event = Event::from_wire(event)?;
+            check_record_len(&event)?;
+            match &before {
+                Some(before) => check_follows(before, &event)?,
+                None if event.offset() == Offset(0)
+                    && event.header().previous != EventHash::ZERO =>
+                {
+                    return Err(InvalidRun::BackLink { offset: Offset(0) });
+                }
+                None => first = Some(event.offset()),
+            }
+            before = Some(event);
+        }
+        let (first, last) = first.zip(before).ok_or(InvalidRun::Empty)?;
+        Ok(Self {
+            bytes,
+            first,
+            next: last.offset().next(),
+        })
+    }
+
+    /// A run that this node wrote, from the offset of its last event.
+    pub(crate) fn from_stored(bytes: Bytes, last: Offset) -> Result<Self, InvalidRun> {
+        let event = next_event(&mut bytes.clone())?.ok_or(InvalidRun::Empty)?;
+        let first = Event::from_stored(event)?.offset();
+        let next = last.next();
+        if first > last {
+            return Err(InvalidRun::Order {
+                expected: last,
+                found: first,
+            });
+        }
+        Ok(Self { bytes, first, next })
+    }
+
+    /// The run of events that follow each other.
+    pub(crate) fn of(events: &[Event]) -> Option<Self> {
+        let (first, last) = (events.first()?, events.last()?);
+        let message = wire::Run {
+            events: events.iter().map(Event::to_wire).collect(),
+        };
+        Some(Self {
+            bytes: codec::encode(&message),
+            first: first.offset(),
+            next: last.offset().next(),
+        })
+    }
+
+    /// The encoded run. Consecutive runs, one after the other, are one run.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The offset of the first event.
+    #[must_use]
+    pub const fn first(&self) -> Offset {
+        self.first
+    }
+
+    /// The offset after the last event.
+    #[must_use]
+    pub const fn next(&self) -> Offset {
+        self.next
+    }
+
+    /// How many events the run has; never none.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a run is never empty")]
+    pub const fn len(&self) -> u64 {
+        self.next.0 - self.first.0
+    }
+
+    /// The events, one after the other, without copying.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        Events {
+            rest: self.bytes.clone(),
+        }
+    }
+
+    /// The hashes of the events, in order.
+    #[must_use]
+    pub fn hashes(&self) -> Vec<EventHash> {
+        self.events().map(|event| event.hash()).collect()
+    }
+
+    /// The part of the run from `offset` on; none where it ends before.
+    #[must_use]
+    pub fn starting_at(&self, offset: Offset) -> Option<Self> {
+        if offset >= self.next {
+            return None;
+        }
+        let mut rest = self.bytes.clone();
+        for _ in self.first.0..offset.0 {
+            skip_event(&mut rest)?;
+        }
+        Some(Self {
+            bytes: rest,
+            first: self.first.max(offset),
+            next: self.next,
+        })
+    }
+
+    /// As many of the first events as fit in `bytes_max`, but at least one.
+    #[must_use]
+    pub fn up_to(&self, bytes_max: usize) -> Self {
+        if self.bytes.len() <= bytes_max {
+            return self.clone();
+        }
+        let mut rest = self.bytes.clone();
+        let (mut taken, mut next) = (0, self.first);
+        while skip_event(&mut rest).is_some() {
+            let end = self.bytes.len() - rest.len();
+            if end > bytes_max && next > self.first {
+                break;
+            }
+            taken = end;
+            next = next.next();
+        }
+        Self {
+            bytes: self.bytes.slice(..taken),
+            first: self.first,
+            next,
+        }
+    }
+
+    /// Checks that `producer` signed every event of the run for `log`, and every record.
+    ///
+    /// # Errors
+    /// [`InvalidRun`] of the first event that is not as it should be.
+    pub fn verify(
+        self,
+        log: LogKey,
+        producer: &OperatorPublicKey,
+    ) -> Result<VerifiedRun, InvalidRun> {
+        for event in self.events() {
+            event.signed_header().verify(producer)?;
+        }
+        self.verify_records(log)
+    }
+
+    /// Checks every record, and that the run is of `log`, but no signature: for events that a
+    /// verified checkpoint covers, whose hashes the caller has compared.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub(crate) fn verify_records(self, log: LogKey) -> Result<VerifiedRun, InvalidRun> {
+        let mut events = self.events();
+        let first = events.next().ok_or(InvalidRun::Empty)?;
+        let (previous, found) = (first.header().previous, first.header().log);
+        if found != log {
+            return Err(InvalidRun::OtherLog {
+                offset: self.first,
+                found,
+                wanted: log,
+            });
+        }
+        first.check_record()?;
+        let first_time_ms = first.time_ms();
+        let mut last = first;
+        for event in events {
+            event.check_record()?;
+            last = event;
+        }
+        Ok(VerifiedRun {
+            previous,
+            first_time_ms,
+            last_hash: last.hash(),
+            last_time_ms: last.time_ms(),
+            log,
+            run: self,
+        })
+    }
+}
+
+/// A run that was checked whole: what a node may store.
+#[derive(Clone, Debug)]
+pub struct VerifiedRun {
+    run: Run,
+    pub(crate) log: LogKey,
+    pub(crate) previous: EventHash,
+    pub(crate) last_hash: EventHash,
+    pub(crate) first_time_ms: u64,
+    pub(crate) last_time_ms: u64,
+}
+
+impl VerifiedRun {
+    /// The run.
+    #[must_use]
+    pub const fn run(&self) -> &Run {
+        &self.run
+    }
+}
+
+/// The events of a run.
+#[derive(Clone, Debug)]
+pub struct Events {
+    rest: Bytes,
+}
+
+impl Iterator for Events {
+    type Item = Event;
+
+    /// Ends early only where a stored run is damaged; who counts will see it.
+    fn next(&mut self) -> Option<Event> {
+        let event = next_event(&mut self.rest).ok()??;
+        Event::from_stored(event).ok()
+    }
+}
+
+/// Cuts the next event off.
+fn next_event(rest: &mut Bytes) -> Result<Option<wire::Event>, DecodeError> {
+    if rest.is_empty() {
+        return Ok(None);
+    }
+    let event = cut_event(rest).ok_or(DecodeError::Invalid {
+        name: wire::Run::NAME,
+        field: "events",
+        reason: "it is cut short or holds something else",
+    })?;
+    let message: wire::Event = codec::decode(&event)?;
+    // Nothing but the three fields, so that a run takes no more space than its events.
+    if prost::Message::encoded_len(&message) != event.len() {
+        return Err(DecodeError::Invalid {
+            name: wire::Event::NAME,
+            field: "event",
+            reason: "it has more than its fields",
+        });
+    }
+    Ok(Some(message))
+}
+
+fn skip_event(rest: &mut Bytes) -> Option<()> {
+    cut_event(rest).map(drop)
+}
+
+/// Cuts the bytes of the next event off.
+fn cut_event(rest: &mut Bytes) -> Option<Bytes> {
+    let mut body = rest.strip_prefix(&[EVENT_TAG])?;
+    let before = body.len();
+    let len = prost::decode_length_delimiter(&mut body).ok()?;
+    let start = 1 + (before - body.len());
+    if len > body.len() || len_bytes(len) != start - 1 {
+        return None;
+    }
+    let event = rest.slice(start..start + len);
+    *rest = rest.slice(start + len..);
+    Some(event)
+}
+
+/// Bytes of the shortest encoding of a length; no other is allowed.
+fn len_bytes(len: usize) -> usize {
+    prost::length_delimiter_len(len)
+}
+
+fn check_record_len(event: &Event) -> Result<(), InvalidRun> {
+    let (said, found) = (event.header().record_len, event.record_bytes().len());
+    if usize::try_from(said) != Ok(found) {
+        return Err(InvalidRun::RecordLen {
+            offset: event.offset(),
+            said,
+            found,
+        });
+    }
+    Ok(())
+}
+
+fn check_follows(before: &Event, event: &Event) -> Result<(), InvalidRun> {
+    let (left, right) = (before.header(), event.header());
+    let offset = right.offset;
+    if right.log != left.log {
+        return Err(InvalidRun::OtherLog {
+            offset,
+            found: right.log,
+            wanted: left.log,
+        });
+    }
+    if offset != left.offset.next() {
+        return Err(InvalidRun::Order {
+            expected: left.offset.next(),
+            found: offset,
+        });
+    }
+    if right.previous != before.hash() {
+        return Err(InvalidRun::BackLink { offset });
+    }
+    if right.time_ms < left.time_ms {
+        return Err(InvalidRun::Time { offset });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
