@@ -1,5 +1,6 @@
 //! Durable signed event streams with the same offsets on every node.
 
+mod checkpoint;
 mod clock;
 mod config;
 mod error;
@@ -11,6 +12,11 @@ mod producer;
 mod record;
 mod run;
 
+pub use checkpoint::{
+    Builder as CheckpointBuilder, CHECKPOINT_EVENTS_MAX, CHECKPOINT_QUIET, Checkpoint,
+    CheckpointHash, Draft as CheckpointDraft, InclusionProof, InvalidCheckpoint, MerkleRoot,
+    root as merkle_root,
+};
 pub use clock::{Clock, SystemClock};
 pub use config::{Config, Damaged, Retention};
 pub use error::{Error, SequenceError};
