@@ -11,7 +11,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Clock, Health,
+    Clock, Health, Production,
     chain::ReadError,
     production::{self, Proposal, Work},
     shared::Shared,
@@ -92,6 +92,9 @@ impl Actor {
     }
 
     fn next_turn(&self, now: Instant) -> (Turn, Instant) {
+        if self.shared.config.production == Production::Off {
+            return (Turn::Wait, now);
+        }
         match &*self.shared.health.borrow() {
             Health::Running => {}
             Health::DiskFull => return (Turn::Probe, now + RETRY_INTERVAL),

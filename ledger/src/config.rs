@@ -6,6 +6,9 @@ use alloy::primitives::Address;
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Whether this node makes blocks. A network whose blocks one node makes has followers beside
+    /// it: they must not make blocks of their own, or the chain would fork.
+    pub production: Production,
     /// The shortest time between two blocks, in milliseconds. The first transaction after an idle
     /// time does not wait for it.
     pub block_time_ms: u64,
@@ -20,12 +23,24 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            production: Production::Instant,
             block_time_ms: 100,
             fee_recipient: Address::ZERO,
             pool: PoolConfig::default(),
             query: QueryConfig::default(),
         }
     }
+}
+
+/// Who makes the blocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Production {
+    /// This node, as soon as there are transactions.
+    #[default]
+    Instant,
+    /// Another node. This one answers questions and takes no transactions.
+    Off,
 }
 
 /// Limits of the transaction pool.

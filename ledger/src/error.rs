@@ -57,6 +57,11 @@ pub enum SubmitError {
     /// The pool refused it.
     #[error(transparent)]
     Rejected(#[from] Rejection),
+    /// The node follows: it neither makes blocks nor passes transactions on.
+    #[error(
+        "refused: this node does not produce blocks yet; send transactions to a node that does"
+    )]
+    NotProducing,
     /// The ledger is read-only, because the disk is full.
     #[error(
         "refused: the disk is full and the ledger is read-only; free some space and send again"

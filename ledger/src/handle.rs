@@ -20,7 +20,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
 use crate::{
-    Chain, Clock, Config, Head, Health, OpenError, PoolContent, PoolStatus, SubmitError,
+    Chain, Clock, Config, Head, Health, OpenError, PoolContent, PoolStatus, Production,
+    SubmitError,
     actor::Actor,
     metrics::Metrics,
     pool::{Rejection, Rules, check},
@@ -172,6 +173,16 @@ impl Ledger {
     /// Follows the head: `changed().await` returns after a commit.
     pub fn watch_head(&self) -> watch::Receiver<Head> {
         self.shared.head.subscribe()
+    }
+
+    /// Whether this node makes blocks, by its settings.
+    pub fn production(&self) -> Production {
+        self.shared.config.production
+    }
+
+    /// Why transactions are refused at present, if they are.
+    pub fn refusal(&self) -> Option<SubmitError> {
+        self.shared.refusal()
     }
 
     /// Whether blocks are produced, and if not, why; for `/readyz`.

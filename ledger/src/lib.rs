@@ -12,7 +12,8 @@
 //! memory only: what was accepted but not mined is gone after a restart.
 //!
 //! Blocks are made on demand: the first transaction after an idle time at once, then at most one
-//! block per [`Config::block_time_ms`]. A full disk makes the ledger read-only until there is
+//! block per [`Config::block_time_ms`]. With [`Production::Off`] none are made: the ledger stands
+//! where it is, answers questions and refuses transactions. A full disk makes the ledger read-only until there is
 //! space again ([`Health`]); the pool keeps its transactions.
 //!
 //! ```no_run
@@ -56,7 +57,7 @@ mod view;
 
 pub use chain::{Chain, ReadError, STATES_MAX, stored_spec};
 pub use clock::{Clock, SystemClock};
-pub use config::{Config, PoolConfig, QueryConfig};
+pub use config::{Config, PoolConfig, Production, QueryConfig};
 pub use error::{OpenError, QueryError, SubmitError};
 pub use follow::Follower;
 pub use handle::{Ledger, Services, spawn};

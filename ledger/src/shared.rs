@@ -10,7 +10,7 @@ use phytomer_store::Error as StoreError;
 use tokio::sync::{Notify, Semaphore, broadcast, watch};
 
 use crate::{
-    Chain, Config, Head, Health, SubmitError,
+    Chain, Config, Head, Health, Production, SubmitError,
     chain::{ChainReader, ReadError, RecentBlocks, RecentStates},
     fees::TipOracle,
     metrics::Metrics,
@@ -79,6 +79,9 @@ impl Shared {
     /// Why transactions are refused at present, if they are.
     pub(crate) fn refusal(&self) -> Option<SubmitError> {
         match &*self.health.borrow() {
+            Health::Running if self.config.production == Production::Off => {
+                Some(SubmitError::NotProducing)
+            }
             Health::Running => None,
             Health::DiskFull => Some(SubmitError::DiskFull),
             Health::Failed { reason } => Some(SubmitError::Failed {

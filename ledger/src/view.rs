@@ -52,7 +52,7 @@ impl Head {
 /// Whether the ledger produces blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Health {
-    /// It does.
+    /// It does, or is not meant to ([`Production::Off`](crate::Production)).
     Running,
     /// It answers questions and refuses transactions, because the disk is full. It goes on by
     /// itself when there is space again.

@@ -8,8 +8,8 @@ use std::{
     },
 };
 
-use alloy::eips::BlockId;
-use phytomer_ledger::{Chain, Health, SubmitError, production};
+use alloy::{eips::BlockId, primitives::U256};
+use phytomer_ledger::{Chain, Config, Health, Production, SubmitError, production};
 use phytomer_primitives::BlockNumber;
 use phytomer_store::{Batch, Error, MemoryStore, Reader, Store};
 
@@ -246,4 +246,24 @@ async fn a_stopped_ledger_says_so_and_still_answers_questions() {
     let refused = ledger.submit(Wallet::new(0).transfer(0, SINK, 1)).await;
     assert!(matches!(refused, Err(SubmitError::Closed)));
     assert!(ledger.block(BlockId::latest()).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_ledger_that_does_not_produce_answers_and_names_the_remedy() {
+    let config = Config {
+        production: Production::Off,
+        ..quick()
+    };
+    let node = Node::start(Arc::new(MemoryStore::new()), config);
+    let (ledger, wallet) = (&node.ledger, Wallet::new(0));
+    let refused = ledger.submit(wallet.transfer(0, SINK, 1)).await;
+    let refused = refused.unwrap_err();
+    assert!(matches!(refused, SubmitError::NotProducing));
+    let words = refused.to_string();
+    assert!(words.ends_with("send transactions to a node that does"), "{words}");
+    assert_eq!(ledger.pool_status().pending, 0);
+    assert_eq!(ledger.head().number, BlockNumber(0));
+    assert!(node.balance(wallet.address()).await > U256::ZERO);
+    assert_eq!(ledger.health(), Health::Running);
+    node.stop().await;
 }
