@@ -4,7 +4,7 @@
 //! gossip on `Topic::EVENTS`      EventGossip: what is new, or carried whole; a hint
 //! stream of `Protocol::STREAMS`  one Ask, then Answers until End, then the next Ask:
 //!
-//!   Ask::Heights ──> Heights*                     End
+//!   Ask::Heights ──> Heights*  Evidence*          End
 //!   Ask::Range   ──> (Run | Checkpoint)*  [Gone]  End
 //! ```
 
@@ -179,7 +179,7 @@ pub struct Gone {
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Answer {
     /// What it carries.
-    #[prost(oneof = "Part", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "Part", tags = "1, 2, 3, 4, 5, 6")]
     pub part: Option<Part>,
 }
 
@@ -202,6 +202,9 @@ pub enum Part {
     /// The events are no longer held.
     #[prost(message, tag = "5")]
     Gone(Gone),
+    /// A producer said two things in a log that was told before.
+    #[prost(message, tag = "6")]
+    Evidence(Evidence),
 }
 
 impl Message for Ask {

@@ -88,6 +88,11 @@ fn answers_have_these_bytes() {
     );
     assert_eq!(answer_hex(Part::End(End {})), "2200");
     assert_eq!(answer_hex(Part::Gone(Gone { first: 8 })), "2a020808");
+    let evidence = Evidence {
+        epoch: 5,
+        ..Evidence::default()
+    };
+    assert_eq!(answer_hex(Part::Evidence(evidence)), "32021005");
 }
 
 #[test]

@@ -1,0 +1,3 @@
+//! Brings logs up to date with other nodes'.
+
+mod core;
