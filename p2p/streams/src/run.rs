@@ -11,7 +11,7 @@ use crate::{Event, EventHash, LogKey, Offset};
 pub use phytomer_wire::events::RUN_BYTES_MAX;
 
 /// The tag of an event within a run: field 1, length-delimited.
-const EVENT_TAG: u8 = 0x0a;
+pub(crate) const EVENT_TAG: u8 = 0x0a;
 
 /// Why bytes are not a run of a log, or not what its producer signed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,200 @@
+//! Writing what other nodes' producers said.
+
+use bytes::Bytes;
+use phytomer_pqc::OperatorPublicKey;
+use phytomer_store::{Batch, Table};
+
+use super::{Log, LogStore};
+use crate::disk::{self, Kind};
+use crate::{Error, EventHash, Evidence, Head, InvalidRun, LogKey, Offset, Origin, VerifiedRun};
+
+/// What is stored of a log in one write.
+#[derive(Debug, Default)]
+pub(crate) struct Insert {
+    /// Runs that follow each other, and the log's head.
+    pub(crate) runs: Vec<VerifiedRun>,
+    /// Checkpoints by the offset after their last event; verified by the caller.
+    pub(crate) checkpoints: Vec<(Offset, Bytes)>,
+    /// The producer's keys, where they may not be here yet.
+    pub(crate) producer: Option<OperatorPublicKey>,
+}
+
+impl LogStore {
+    /// Stores runs, checkpoints and keys of another's log (or of a retired one) together.
+    ///
+    /// # Errors
+    /// [`Error::Gap`] and [`Error::Fork`] where the runs do not go on from what is here;
+    /// [`Error::Frozen`], [`Error::Own`], [`Error::Invalid`], or what the store says. Nothing was
+    /// written then.
+    pub(crate) fn insert(&self, log: &Log, insert: Insert) -> Result<Head, Error> {
+        if self.origin(log) == Origin::Own && !insert.runs.is_empty() {
+            return Err(Error::Own { log: log.key });
+        }
+        let _writing = log.writing.lock();
+        let before = log.head();
+        let mut head = before;
+        let mut batch = Batch::new();
+        for run in insert.runs {
+            check_goes_on(log, &head, &run)?;
+            let bytes = run.run().as_bytes().clone();
+            advance(&mut head, &run);
+            let key = disk::run_key(log.key, Offset(head.next.0 - 1));
+            batch.put(Table::StreamRuns, key, bytes);
+        }
+        if head.next > before.next {
+            put_head(&mut batch, log.key, &head);
+        }
+        put_checkpoints(&mut batch, log.key, insert.checkpoints);
+        if let Some(keys) = insert.producer {
+            let key = disk::producer_key(keys.id());
+            batch.put(Table::StreamIndexes, key, keys.as_bytes().to_vec());
+        }
+        if batch.is_empty() {
+            return Ok(before);
+        }
+        self.store.write(batch)?;
+        self.metrics.inserted.inc_by(head.next.0 - before.next.0);
+        Ok(self.publish(log, |published| {
+            published.next = head.next;
+            published.last_hash = head.last_hash;
+            published.last_time_ms = head.last_time_ms;
+            published.written_bytes = head.written_bytes;
+        }))
+    }
+
+    /// Stores checkpoints of an own log.
+    pub(crate) fn put_checkpoints(
+        &self,
+        log: LogKey,
+        checkpoints: Vec<(Offset, Bytes)>,
+    ) -> Result<(), Error> {
+        let mut batch = Batch::new();
+        put_checkpoints(&mut batch, log, checkpoints);
+        Ok(self.store.write(batch)?)
+    }
+
+    /// Drops all that is here of another's log and lets it go on at `next`, which must be above
+    /// the head: who could tell what lies between keeps it no longer. The event before is then
+    /// unknown, so whatever comes first is not compared with it.
+    pub(crate) fn skip(&self, log: &Log, next: Offset) -> Result<Head, Error> {
+        if self.origin(log) == Origin::Own {
+            return Err(Error::Own { log: log.key });
+        }
+        let _writing = log.writing.lock();
+        let mut head = log.head();
+        if next <= head.next {
+            return Err(Error::Gap {
+                log: log.key,
+                expected: head.next,
+                found: next,
+            });
+        }
+        self.drop_all_but_newest(log)?;
+        head = log.head();
+        let mut batch = Batch::new();
+        if !head.is_empty() {
+            let last = Offset(head.next.0 - 1);
+            batch.delete(Table::StreamRuns, disk::run_key(log.key, last));
+        }
+        head.first = next;
+        head.next = next;
+        head.last_hash = EventHash::ZERO;
+        head.dropped_bytes = head.written_bytes;
+        put_head(&mut batch, log.key, &head);
+        put_floor(&mut batch, log.key, &head);
+        self.store.write(batch)?;
+        Ok(self.publish(log, |published| *published = head))
+    }
+
+    /// Keeps a proof that a producer said two things, and takes nothing more of the log from that
+    /// place on. Whether the proof is new: the lowest place counts. A log that is not here is not
+    /// followed, so nothing of it is kept.
+    pub(crate) fn freeze(&self, evidence: &Evidence) -> Result<bool, Error> {
+        let Some(log) = self.log(evidence.log().key()) else {
+            return Ok(false);
+        };
+        let _writing = log.writing.lock();
+        let offset = evidence.offset();
+        if log.head().frozen.is_some_and(|frozen| frozen <= offset) {
+            return Ok(false);
+        }
+        let mut batch = Batch::new();
+        let key = log.key.as_bytes().to_vec();
+        batch.put(Table::StreamEvidence, key, evidence.encode());
+        self.store.write(batch)?;
+        self.metrics.evidence.inc();
+        self.publish(&log, |head| head.frozen = Some(offset));
+        if self.origin(&log) == Origin::Own {
+            tracing::error!(
+                log = %log.id, %offset,
+                "another node signs with this operator's key, or this disk is older than what was \
+                 published; a new epoch begins with the next event: stop the other node"
+            );
+        } else {
+            tracing::warn!(log = %log.id, %offset, "the producer signed two events for one place");
+        }
+        Ok(true)
+    }
+}
+
+/// Whether a run goes on from what a log holds.
+fn check_goes_on(log: &Log, head: &Head, run: &VerifiedRun) -> Result<(), Error> {
+    let first = run.run().first();
+    if run.log != log.key {
+        return Err(Error::Invalid(InvalidRun::OtherLog {
+            offset: first,
+            found: run.log,
+            wanted: log.key,
+        }));
+    }
+    if first != head.next {
+        return Err(Error::Gap {
+            log: log.key,
+            expected: head.next,
+            found: first,
+        });
+    }
+    if let Some(frozen) = head.frozen
+        && run.run().next() > frozen
+    {
+        return Err(Error::Frozen {
+            log: log.key,
+            offset: frozen,
+        });
+    }
+    // After a skip the event before is not known.
+    if run.previous != head.last_hash && head.last_hash != EventHash::ZERO {
+        return Err(Error::Fork {
+            log: log.key,
+            offset: first,
+        });
+    }
+    if run.first_time_ms < head.last_time_ms {
+        return Err(Error::Invalid(InvalidRun::Time { offset: first }));
+    }
+    Ok(())
+}
+
+fn advance(head: &mut Head, run: &VerifiedRun) {
+    head.next = run.run().next();
+    head.last_hash = run.last_hash;
+    head.last_time_ms = run.last_time_ms;
+    head.written_bytes += run.run().as_bytes().len() as u64;
+}
+
+fn put_checkpoints(batch: &mut Batch, log: LogKey, checkpoints: Vec<(Offset, Bytes)>) {
+    for (end, bytes) in checkpoints {
+        let key = disk::numbered_key(Kind::Checkpoint, log, end.0);
+        batch.put(Table::StreamIndexes, key, bytes);
+    }
+}
+
+pub(crate) fn put_head(batch: &mut Batch, log: LogKey, head: &Head) {
+    let key = disk::log_key(Kind::Head, log);
+    batch.put(Table::StreamIndexes, key, disk::encode_head(head));
+}
+
+pub(super) fn put_floor(batch: &mut Batch, log: LogKey, head: &Head) {
+    let key = disk::log_key(Kind::Floor, log);
+    batch.put(Table::StreamIndexes, key, disk::encode_floor(head));
+}

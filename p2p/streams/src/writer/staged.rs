@@ -1,0 +1,142 @@
+//! What one write will hold.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use phytomer_store::{Batch, Table};
+use prost::Message;
+
+use super::{Append, Request};
+use crate::disk;
+use crate::run::EVENT_TAG;
+use crate::store::{Log, put_head};
+use crate::{Appended, Event, Head, LogKey, Offset, ProducerId, ProducerState, RUN_BYTES_MAX};
+
+/// Signed events that wait for the disk, and who waits for them.
+#[derive(Default)]
+pub(super) struct Staged {
+    requests: Vec<(Append, Appended)>,
+    logs: BTreeMap<LogKey, StagedLog>,
+    bytes: usize,
+    events: u64,
+}
+
+/// What one write adds to one log.
+pub(super) struct StagedLog {
+    log: Arc<Log>,
+    runs: Vec<StagedRun>,
+    producers: BTreeMap<ProducerId, ProducerState>,
+    /// The newest event.
+    last: Option<Event>,
+}
+
+struct StagedRun {
+    bytes: BytesMut,
+    last: Offset,
+}
+
+impl Staged {
+    pub(super) fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// Bytes of runs.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) const fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// Remembers who waits.
+    pub(super) fn push(&mut self, append: Append, appended: Appended) {
+        self.requests.push((append, appended));
+    }
+
+    /// Who waits, to be staged anew.
+    pub(super) fn requests(self) -> impl Iterator<Item = Request> {
+        self.requests
+            .into_iter()
+            .map(|(append, _)| Request::Append(append))
+    }
+
+    /// Who waits, and for what.
+    pub(super) fn into_answers(self) -> Vec<(Append, Appended)> {
+        self.requests
+    }
+
+    /// The part for one log.
+    fn part(&mut self, log: &Arc<Log>) -> &mut StagedLog {
+        let empty = || StagedLog {
+            log: Arc::clone(log),
+            runs: Vec::new(),
+            producers: BTreeMap::new(),
+            last: None,
+        };
+        self.logs.entry(log.key).or_insert_with(empty)
+    }
+
+    /// Adds the next event of a log.
+    pub(super) fn add(&mut self, log: &Arc<Log>, event: Event) {
+        let bytes = self.part(log).add(event);
+        self.bytes += bytes;
+        self.events += 1;
+    }
+
+    /// Sets what will be known of an idempotent producer.
+    pub(super) fn set_producer(&mut self, log: &Arc<Log>, id: ProducerId, state: ProducerState) {
+        self.part(log).producers.insert(id, state);
+    }
+
+    /// Puts everything into a batch; the heads that the logs will have.
+    pub(super) fn put(&mut self, batch: &mut Batch) -> Vec<(Arc<Log>, Head)> {
+        let parts = self.logs.values_mut();
+        parts.filter_map(|part| part.put(batch)).collect()
+    }
+}
+
+impl StagedLog {
+    fn add(&mut self, event: Event) -> usize {
+        let message = event.to_wire();
+        let len = message.encoded_len();
+        let len = 1 + prost::length_delimiter_len(len) + len;
+        let fits = |run: &&mut StagedRun| run.bytes.len() + len <= RUN_BYTES_MAX;
+        let run = match self.runs.last_mut().filter(fits) {
+            Some(run) => run,
+            None => self.runs.push_mut(StagedRun {
+                bytes: BytesMut::with_capacity(len),
+                last: event.offset(),
+            }),
+        };
+        run.bytes.reserve(len);
+        run.bytes.put_u8(EVENT_TAG);
+        message
+            .encode_length_delimited(&mut run.bytes)
+            .expect("there is room for it");
+        run.last = event.offset();
+        self.last = Some(event);
+        len
+    }
+
+    fn put(&mut self, batch: &mut Batch) -> Option<(Arc<Log>, Head)> {
+        let last = self.last.take()?;
+        let mut head = self.log.head();
+        for run in self.runs.drain(..) {
+            let bytes: Bytes = run.bytes.freeze();
+            head.written_bytes += bytes.len() as u64;
+            let key = disk::run_key(self.log.key, run.last);
+            batch.put(Table::StreamRuns, key, bytes);
+        }
+        head.next = last.offset().next();
+        head.last_hash = last.hash();
+        head.last_time_ms = last.time_ms();
+        put_head(batch, self.log.key, &head);
+        for (id, state) in &self.producers {
+            let key = disk::sequence_key(self.log.key, *id);
+            batch.put(Table::StreamIndexes, key, disk::encode_sequence(state));
+        }
+        Some((Arc::clone(&self.log), head))
+    }
+}
