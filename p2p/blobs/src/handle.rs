@@ -1,19 +1,30 @@
 //! The one noun of this crate: [`Blobs`].
 
+use std::collections::HashMap;
+use std::io::Write;
 use std::path::Path;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use phytomer_store::Store;
 use phytomer_telemetry::MetricsRegistry;
 use phytomer_wire::{Network, PeerId};
-use tokio::io::{AsyncRead, ReadBuf};
-use tokio::sync::watch;
+use tempfile::NamedTempFile;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument;
 
-use crate::{BlobId, Clock, Config, Error, Keep, Progress, Source, Stat, Usage};
+use crate::announce::{ANNOUNCED_AT_START_MAX, Announcer, Presence};
+use crate::library::{Content, Importer, Library, Shelf};
+use crate::metrics::Metrics;
+use crate::reader::BlobReader;
+use crate::shared::Shared;
+use crate::{BlobId, Clock, Config, Error, Fetch, Keep, Source, Stat, Usage, fetch, serve};
+
+/// Bytes that are read of a file or reader at once.
+const READ_BYTES: usize = 1 << 20;
 
 /// What the blobs need from the program around them.
 pub struct Parts<'a> {
@@ -36,7 +47,7 @@ pub struct Parts<'a> {
 /// A handle on the blobs of a node; cheap to clone.
 #[derive(Clone)]
 pub struct Blobs {
-    config: Arc<Config>,
+    shared: Arc<Shared>,
 }
 
 /// Opens the folder, puts right what a crash left, and starts to serve.
@@ -45,33 +56,98 @@ pub struct Blobs {
 /// called within a tokio runtime.
 ///
 /// # Errors
-/// When the folder or the index cannot be read or written.
-pub fn spawn(config: Config, _parts: Parts<'_>) -> Result<Blobs, Error> {
-    Ok(Blobs {
-        config: Arc::new(config),
-    })
+/// When the folder or the index cannot be read or written, or a metric is registered twice.
+pub fn spawn(config: Config, parts: Parts<'_>) -> Result<Blobs, Error> {
+    let config = Arc::new(config);
+    let metrics = Arc::new(Metrics::register(parts.metrics)?);
+    let announcer = Arc::new(Announcer::default());
+    let shelf = Shelf {
+        store: parts.store,
+        sources: parts.sources,
+        clock: parts.clock,
+        metrics: Arc::clone(&metrics),
+        announcer: Arc::clone(&announcer),
+    };
+    let library = Library::open(Arc::clone(&config), shelf)?;
+    let shared = Shared {
+        fetch_slots: Semaphore::new(config.fetch.fetches_max),
+        config,
+        library,
+        metrics,
+        announcer,
+        network: OnceLock::new(),
+        fetches: Mutex::new(HashMap::new()),
+        tasks: parts.tasks,
+        shutdown: parts.shutdown,
+    };
+    let blobs = Blobs {
+        shared: Arc::new(shared),
+    };
+    if let Some(network) = parts.network {
+        blobs.attach(network);
+    }
+    Ok(blobs)
 }
 
 impl Blobs {
     /// Serves and fetches over `network` from now on; a network that is there already stays.
-    pub fn attach(&self, _network: Arc<dyn Network>) {}
+    pub fn attach(&self, network: Arc<dyn Network>) {
+        let shared = &self.shared;
+        if shared.network.set(Arc::clone(&network)).is_err() {
+            return;
+        }
+        for id in shared.library.newest(ANNOUNCED_AT_START_MAX) {
+            shared.announcer.tell(id, Presence::Here);
+        }
+        let announce = Arc::clone(&shared.announcer).run(Arc::clone(&network));
+        let stop = shared.shutdown.clone();
+        shared
+            .tasks
+            .spawn(async move { stop.run_until_cancelled(announce).await });
+        let serve = serve::run(Arc::clone(shared), network);
+        let span = tracing::info_span!("blobs");
+        shared.tasks.spawn(serve.instrument(span));
+    }
 
     /// Keeps `content`; returns once it is durable.
     ///
     /// # Errors
-    /// [`Error::TooLarge`], [`Error::NoRoom`], [`Error::DiskFull`], or what the disk reports; so
-    /// for all that adds.
-    pub async fn add_bytes(&self, content: Bytes, _keep: Keep) -> Result<BlobId, Error> {
-        let _ = content;
-        Err(Error::Stopped)
+    /// [`Error::TooLarge`], [`Error::NoRoom`], [`Error::DiskFull`], or what the disk or the store
+    /// reports; so for all that adds. Then nothing was added.
+    pub async fn add_bytes(&self, content: Bytes, keep: Keep) -> Result<BlobId, Error> {
+        self.shared
+            .blocking(move |library| {
+                library.check_size(content.len() as u64)?;
+                let mut importer = Importer::new(library)?;
+                for piece in content.chunks(READ_BYTES) {
+                    importer.push(piece)?;
+                }
+                importer.finish(keep)
+            })
+            .await
     }
 
     /// Copies a file in; returns once the copy is durable.
     ///
     /// # Errors
     /// As [`Self::add_bytes`]; [`Error::Input`] where the file cannot be read.
-    pub async fn add_file(&self, _path: &Path, _keep: Keep) -> Result<BlobId, Error> {
-        Err(Error::Stopped)
+    pub async fn add_file(&self, path: &Path, keep: Keep) -> Result<BlobId, Error> {
+        let path = path.to_owned();
+        self.shared
+            .blocking(move |library| {
+                let unread = |error| Error::Input(Arc::new(error));
+                let mut file = std::fs::File::open(&path).map_err(unread)?;
+                library.check_size(file.metadata().map_err(unread)?.len())?;
+                let mut importer = Importer::new(library)?;
+                let mut buffer = vec![0; READ_BYTES];
+                loop {
+                    match std::io::Read::read(&mut file, &mut buffer).map_err(unread)? {
+                        0 => return importer.finish(keep),
+                        read => importer.push(&buffer[..read])?,
+                    }
+                }
+            })
+            .await
     }
 
     /// Keeps all that `reader` gives; returns once it is durable.
@@ -80,10 +156,27 @@ impl Blobs {
     /// As [`Self::add_file`].
     pub async fn add_reader(
         &self,
-        _reader: impl AsyncRead + Send + Unpin,
-        _keep: Keep,
+        mut reader: impl AsyncRead + Send + Unpin,
+        keep: Keep,
     ) -> Result<BlobId, Error> {
-        Err(Error::Stopped)
+        let mut importer = self.shared.blocking(Importer::new).await?;
+        let mut next = Vec::with_capacity(READ_BYTES);
+        let mut read = fill(&mut reader, &mut next).await?;
+        let mut spare = Vec::with_capacity(READ_BYTES);
+        while read > 0 {
+            let piece = next;
+            // The next piece is read while this one is hashed and written.
+            let pushed = self.shared.blocking(move |_| {
+                importer.push(&piece)?;
+                Ok((importer, piece))
+            });
+            let (pushed, filled) = tokio::join!(pushed, fill(&mut reader, &mut spare));
+            let (back, piece) = pushed?;
+            importer = back;
+            read = filled?;
+            next = std::mem::replace(&mut spare, piece);
+        }
+        self.shared.blocking(move |_| importer.finish(keep)).await
     }
 
     /// The whole content in memory, from this node or one of its sources, verified.
@@ -92,48 +185,79 @@ impl Blobs {
     /// [`Error::NotFound`] where it is not here whole, [`Error::TooLarge`] where it has more than
     /// `bytes_max`, [`Error::Damaged`] where the disk gives something else back: then a repair is
     /// begun.
-    pub async fn get_bytes(&self, id: BlobId, _bytes_max: u64) -> Result<Bytes, Error> {
-        Err(Error::NotFound { id })
+    pub async fn get_bytes(&self, id: BlobId, bytes_max: u64) -> Result<Bytes, Error> {
+        self.with_content(id, move |content| {
+            let len = content.tree().size();
+            if len > bytes_max {
+                return Err(Error::TooLarge {
+                    len,
+                    max: bytes_max,
+                });
+            }
+            content.read_all()
+        })
+        .await
     }
 
     /// A reader of the content, each piece verified before it is given out.
     ///
     /// # Errors
-    /// As [`Self::get_bytes`].
+    /// [`Error::NotFound`] where it is not here whole. What [`Self::get_bytes`] says of damage
+    /// comes from the reader, as an error of kind `InvalidData`.
     pub async fn read(&self, id: BlobId) -> Result<BlobReader, Error> {
-        Err(Error::NotFound { id })
+        let content = self.with_content(id, Ok).await?;
+        Ok(BlobReader::new(Arc::clone(&self.shared), content))
     }
 
-    /// Writes the content, verified, into a new file at `path`; an old one is replaced at the end.
+    /// Writes the content, verified, to a file at `path`, which appears when it is whole and
+    /// durable and replaces one that is there.
     ///
     /// # Errors
     /// As [`Self::get_bytes`], or what the disk reports.
-    pub async fn export(&self, id: BlobId, _path: &Path) -> Result<(), Error> {
-        Err(Error::NotFound { id })
+    pub async fn export(&self, id: BlobId, path: &Path) -> Result<(), Error> {
+        let path = path.to_owned();
+        self.with_content(id, move |content| {
+            let failed = |action| {
+                let path = path.clone();
+                move |error| Error::io(action, &path, error)
+            };
+            let dir = match path.parent() {
+                Some(dir) if !dir.as_os_str().is_empty() => dir,
+                _ => Path::new("."),
+            };
+            let mut file = NamedTempFile::new_in(dir).map_err(failed("make a file beside"))?;
+            content.read_each(|piece| file.write_all(piece).map_err(failed("write")))?;
+            file.as_file().sync_all().map_err(failed("sync"))?;
+            file.persist(&path)
+                .map_err(|e| failed("rename a file to")(e.error))?;
+            Ok(())
+        })
+        .await
     }
 
-    /// Fetches content from peers, or joins the fetch that is under way.
+    /// Fetches content from peers, or joins the fetch that is under way. What is here already is
+    /// not fetched again.
+    #[must_use = "a fetch ends when nobody holds it"]
     pub fn fetch(&self, id: BlobId) -> Fetch {
-        self.fetch_from(id, &[])
+        fetch::join(&self.shared, id, &[])
     }
 
     /// Like [`Self::fetch`], asking `peers` first.
-    pub fn fetch_from(&self, id: BlobId, _peers: &[PeerId]) -> Fetch {
-        let (_, progress) = watch::channel(Progress::default());
-        let _ = id;
-        Fetch { progress }
+    #[must_use = "a fetch ends when nobody holds it"]
+    pub fn fetch_from(&self, id: BlobId, peers: &[PeerId]) -> Fetch {
+        fetch::join(&self.shared, id, peers)
     }
 
-    /// What is known of a blob, where this node has some of it.
+    /// What is known of a blob, where this node has some of it. Sources are not asked.
     #[must_use]
-    pub fn stat(&self, _id: BlobId) -> Option<Stat> {
-        None
+    pub fn stat(&self, id: BlobId) -> Option<Stat> {
+        self.shared.library.stat(id)
     }
 
     /// Blobs in the order of their ids, those after `after`, at most `limit`.
     #[must_use]
-    pub fn list(&self, _after: Option<BlobId>, _limit: usize) -> Vec<Stat> {
-        Vec::new()
+    pub fn list(&self, after: Option<BlobId>, limit: usize) -> Vec<Stat> {
+        self.shared.library.list(after, limit)
     }
 
     /// Keeps a blob until it is unpinned.
@@ -141,7 +265,9 @@ impl Blobs {
     /// # Errors
     /// [`Error::NotFound`], or what the store reports; so for [`Self::unpin`].
     pub async fn pin(&self, id: BlobId) -> Result<(), Error> {
-        Err(Error::NotFound { id })
+        self.shared
+            .blocking(move |library| library.set_keep(id, Keep::Pinned))
+            .await
     }
 
     /// Lets a blob be evicted again.
@@ -149,73 +275,55 @@ impl Blobs {
     /// # Errors
     /// As [`Self::pin`].
     pub async fn unpin(&self, id: BlobId) -> Result<(), Error> {
-        Err(Error::NotFound { id })
+        self.shared
+            .blocking(move |library| library.set_keep(id, Keep::Cached))
+            .await
     }
 
     /// Removes a blob, pinned or not. Who reads it now may finish. Says whether it was there.
     ///
     /// # Errors
     /// What the store or the disk reports.
-    pub async fn remove(&self, _id: BlobId) -> Result<bool, Error> {
-        Ok(false)
+    pub async fn remove(&self, id: BlobId) -> Result<bool, Error> {
+        self.shared
+            .blocking(move |library| library.remove(id))
+            .await
     }
 
     /// How much is kept.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        Usage {
-            budget_bytes: self.config.cache_bytes_max,
-            ..Usage::default()
-        }
+        self.shared.library.usage()
     }
 
-    /// Tells the network that content of a source can be had here.
-    pub fn announce(&self, _id: BlobId) {}
-}
-
-/// A fetch under way. It goes on while somebody holds one of these; what has arrived is kept.
-#[derive(Clone, Debug)]
-pub struct Fetch {
-    progress: watch::Receiver<Progress>,
-}
-
-impl Fetch {
-    /// How far it has come, and how it goes on.
-    #[must_use]
-    pub fn progress(&self) -> watch::Receiver<Progress> {
-        self.progress.clone()
+    /// Tells the network that content of a source can be had here. Peers that are connected find
+    /// it without that.
+    pub fn announce(&self, id: BlobId) {
+        self.shared.announcer.tell(id, Presence::Here);
     }
 
-    /// Waits until the content is here, whole, verified and durable.
-    ///
-    /// # Errors
-    /// [`Error::NoProvider`], [`Error::TooLarge`], [`Error::NoRoom`], [`Error::DiskFull`],
-    /// [`Error::Offline`], or what the disk reports.
-    pub async fn wait(self) -> Result<Stat, Error> {
-        Err(Error::Stopped)
+    /// Does something that blocks with whole content.
+    async fn with_content<T: Send + 'static>(
+        &self,
+        id: BlobId,
+        work: impl FnOnce(Content) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.shared
+            .blocking(move |library| match library.content(id)? {
+                Some(content) if content.is_whole() => work(content),
+                _ => Err(Error::NotFound { id }),
+            })
+            .await
+            .map_err(|error| self.shared.repair(error))
     }
 }
 
-/// A reader of one blob: every byte that comes out is verified.
-pub struct BlobReader {
-    size: u64,
-    inner: Pin<Box<dyn AsyncRead + Send>>,
-}
-
-impl BlobReader {
-    /// The size of the content in bytes.
-    #[must_use]
-    pub const fn size(&self) -> u64 {
-        self.size
-    }
-}
-
-impl AsyncRead for BlobReader {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        self.inner.as_mut().poll_read(cx, buf)
-    }
+/// Reads until the buffer is full or the input ends.
+async fn fill(reader: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>) -> Result<usize, Error> {
+    buffer.clear();
+    let mut limited = reader.take(READ_BYTES as u64);
+    limited
+        .read_to_end(buffer)
+        .await
+        .map_err(|error| Error::Input(Arc::new(error)))
 }

@@ -23,20 +23,14 @@ pub struct Stat {
     pub size: u64,
     /// How many of them are here and verified.
     pub have_bytes: u64,
+    /// Whether all of it is here.
+    pub complete: bool,
     /// Whether it may be evicted.
     pub keep: Keep,
     /// When it was added, in seconds since 1970.
     pub added_s: u64,
     /// When it was last used, in seconds since 1970.
     pub used_s: u64,
-}
-
-impl Stat {
-    /// Whether all of it is here.
-    #[must_use]
-    pub const fn is_complete(&self) -> bool {
-        self.have_bytes == self.size
-    }
 }
 
 /// How much is kept.
