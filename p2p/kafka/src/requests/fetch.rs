@@ -1,0 +1,201 @@
+//! Events for consumers.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use kafka_protocol::ResponseError;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
+use kafka_protocol::messages::{FetchRequest, FetchResponse};
+use phytomer_streams::{LogInfo, LogKey, Offset};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Instant, sleep_until};
+
+use super::{Asker, Hangup};
+use crate::convert;
+use crate::topics::{Partition, Topic, refusal};
+
+/// The longest that a consumer is kept waiting for events.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+/// Offsets that say that nothing is known.
+const UNKNOWN: i64 = -1;
+
+/// A partition that is asked for, and what stands behind it.
+type Found = Result<Partition, ResponseError>;
+
+/// An answer, and the room in memory that it takes until it is sent.
+pub(super) struct Fetched {
+    pub(super) response: FetchResponse,
+    pub(super) room: Option<OwnedSemaphorePermit>,
+}
+
+/// The events that were asked for. Waits for the least number of bytes as long as the consumer
+/// wants to. Consumers name all their partitions each time: there are no sessions (KIP-227).
+pub(super) async fn fetch(asker: &Asker<'_>, request: FetchRequest) -> Result<Fetched, Hangup> {
+    if request.session_id != 0 {
+        let error = ResponseError::FetchSessionIdNotFound.code();
+        return Ok(Fetched {
+            response: FetchResponse::default().with_error_code(error),
+            room: None,
+        });
+    }
+    let wait_ms = u64::try_from(request.max_wait_ms).unwrap_or(0);
+    let deadline = Instant::now() + Duration::from_millis(wait_ms).min(WAIT_MAX);
+    let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0);
+    let mut changes = asker.shared.topics.streams.changes();
+    loop {
+        let found: Vec<Vec<Found>> = request
+            .topics
+            .iter()
+            .map(|topic| find(asker, topic))
+            .collect();
+        let (fetched, bytes, is_urgent) = read(asker, &request, &found).await;
+        if is_urgent || bytes >= bytes_min || Instant::now() >= deadline {
+            return Ok(fetched);
+        }
+        let logs: HashSet<LogKey> = found.iter().flatten().filter_map(key).collect();
+        // What is not there yet may come under any name.
+        let any = found.iter().flatten().any(|found| key(found).is_none());
+        loop {
+            tokio::select! {
+                changed = changes.recv() => match changed {
+                    Ok(log) if any || logs.contains(&log) => break,
+                    Ok(_) => {}
+                    Err(RecvError::Lagged(_)) => break,
+                    Err(RecvError::Closed) => return Err(Hangup::Gone),
+                },
+                () = sleep_until(deadline) => return Ok(fetched),
+                () = asker.gone.cancelled() => return Err(Hangup::Gone),
+            }
+        }
+    }
+}
+
+fn key(found: &Found) -> Option<LogKey> {
+    match found {
+        Ok(Partition::Log(log)) => Some(log.key),
+        Ok(Partition::Unborn) | Err(_) => None,
+    }
+}
+
+fn find(asker: &Asker<'_>, wanted: &FetchTopic) -> Vec<Found> {
+    let topic = Topic::named(&wanted.topic);
+    let partitions = topic.map(|topic| asker.shared.topics.partitions(&topic));
+    let one = |wanted: &FetchPartition| {
+        let partitions = partitions.as_ref().map_err(|error| *error)?;
+        let index = usize::try_from(wanted.partition).unwrap_or(usize::MAX);
+        match partitions.get(index) {
+            Some(partition) => Ok(partition.clone()),
+            None if partitions.is_empty() && index == 0 => Ok(Partition::Unborn),
+            None => Err(ResponseError::UnknownTopicOrPartition),
+        }
+    };
+    wanted.partitions.iter().map(one).collect()
+}
+
+/// What is there now, how many bytes, and whether the consumer must hear of it at once.
+async fn read(
+    asker: &Asker<'_>,
+    request: &FetchRequest,
+    found: &[Vec<Found>],
+) -> (Fetched, usize, bool) {
+    let shared = asker.shared;
+    let asked = usize::try_from(request.max_bytes).unwrap_or(0);
+    let bytes_max = asked.min(shared.config.response_bytes_max);
+    let wanted = request.topics.iter().flat_map(|topic| &topic.partitions);
+    let has_events = wanted
+        .zip(found.iter().flatten())
+        .any(|(wanted, found)| has_events(wanted, found));
+    let room = if has_events {
+        Some(shared.answers.take(bytes_max).await)
+    } else {
+        None
+    };
+    let (mut bytes, mut is_urgent) = (0, false);
+    let mut responses = Vec::with_capacity(request.topics.len());
+    for (topic, found) in request.topics.iter().zip(found) {
+        let mut partitions = Vec::with_capacity(found.len());
+        for (wanted, found) in topic.partitions.iter().zip(found) {
+            let left = bytes_max.saturating_sub(bytes);
+            let data = read_partition(asker, wanted, found, left).await;
+            bytes += data.records.as_ref().map_or(0, bytes::Bytes::len);
+            is_urgent |= data.error_code != 0;
+            partitions.push(data);
+        }
+        responses.push(
+            FetchableTopicResponse::default()
+                .with_topic(topic.topic.clone())
+                .with_partitions(partitions),
+        );
+    }
+    let response = FetchResponse::default().with_responses(responses);
+    (Fetched { response, room }, bytes, is_urgent)
+}
+
+fn has_events(wanted: &FetchPartition, found: &Found) -> bool {
+    found.as_ref().is_ok_and(|partition| {
+        let (first, next) = partition.bounds();
+        u64::try_from(wanted.fetch_offset).is_ok_and(|offset| (first..next).contains(&offset))
+    })
+}
+
+async fn read_partition(
+    asker: &Asker<'_>,
+    wanted: &FetchPartition,
+    found: &Found,
+    bytes_max: usize,
+) -> PartitionData {
+    let data = PartitionData::default()
+        .with_partition_index(wanted.partition)
+        .with_aborted_transactions(None)
+        .with_preferred_read_replica((-1).into())
+        .with_records(Some(bytes::Bytes::new()));
+    let refused = |data: PartitionData, error: ResponseError| {
+        data.with_error_code(error.code())
+            .with_high_watermark(UNKNOWN)
+            .with_last_stable_offset(UNKNOWN)
+            .with_log_start_offset(UNKNOWN)
+    };
+    let partition = match found {
+        Ok(partition) => partition,
+        Err(error) => return refused(data, *error),
+    };
+    let (first, next) = partition.bounds();
+    let offset = u64::try_from(wanted.fetch_offset).ok();
+    let Some(offset) = offset.filter(|offset| (first..=next).contains(offset)) else {
+        return refused(data, ResponseError::OffsetOutOfRange);
+    };
+    let next_offset = i64::try_from(next).unwrap_or(i64::MAX);
+    let data = data
+        .with_high_watermark(next_offset)
+        .with_last_stable_offset(next_offset)
+        .with_log_start_offset(i64::try_from(first).unwrap_or(i64::MAX));
+    let asked = usize::try_from(wanted.partition_max_bytes).unwrap_or(0);
+    match partition {
+        Partition::Log(log) if offset < next && bytes_max > 0 => {
+            match read_log(asker, log, Offset(offset), asked.min(bytes_max)).await {
+                Ok(records) => data.with_records(Some(records)),
+                Err(error) => refused(data, error),
+            }
+        }
+        Partition::Log(_) | Partition::Unborn => data,
+    }
+}
+
+async fn read_log(
+    asker: &Asker<'_>,
+    log: &LogInfo,
+    from: Offset,
+    bytes_max: usize,
+) -> Result<bytes::Bytes, ResponseError> {
+    let streams = &asker.shared.topics.streams;
+    let runs = streams.read_runs(log.key, from, bytes_max).await;
+    let runs = runs.map_err(|error| refusal(&error))?;
+    let (records, count) = convert::batches(&log.id, &runs).map_err(|error| {
+        tracing::error!(log = %log.id, %error, "an event cannot be read; check the disk");
+        ResponseError::KafkaStorageError
+    })?;
+    asker.shared.metrics.fetched.inc_by(count);
+    Ok(records)
+}

@@ -1,0 +1,87 @@
+//! What every connection shares.
+
+use std::sync::Arc;
+
+use kafka_protocol::messages::BrokerId;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::Config;
+use crate::coordinator::Coordinator;
+use crate::credentials::Credentials;
+use crate::metrics::Metrics;
+use crate::requests::Place;
+use crate::topics::Topics;
+
+/// What every connection shares.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) topics: Topics,
+    pub(crate) coordinator: Coordinator,
+    pub(crate) metrics: Metrics,
+    /// What clients are told to connect to, where it is another address than they reached.
+    pub(crate) advertised: Option<Place>,
+    /// Encryption and token, where they are asked for.
+    pub(crate) credentials: Option<Credentials>,
+    /// Room for requests.
+    pub(crate) requests: Budget,
+    /// Room for answers.
+    pub(crate) answers: Budget,
+}
+
+impl Shared {
+    /// This node's number among brokers: from its operator's id, so that a client that knows
+    /// several nodes tells them apart.
+    pub(crate) fn broker(&self) -> BrokerId {
+        let id = self.topics.streams.producer();
+        let [a, b, c, d, ..] = *id.as_bytes();
+        BrokerId(i32::from_be_bytes([a & 0x7f, b, c, d]))
+    }
+}
+
+/// Memory that is handed out in pieces; who wants more than is left waits.
+pub(crate) struct Budget {
+    kibibytes: Arc<Semaphore>,
+    total: u32,
+}
+
+impl Budget {
+    pub(crate) fn new(bytes: usize) -> Self {
+        let total = kibibytes(bytes);
+        Self {
+            kibibytes: Arc::new(Semaphore::new(total as usize)),
+            total,
+        }
+    }
+
+    /// Takes room for so many bytes until what it gives is dropped. More than there is at all
+    /// takes everything.
+    pub(crate) async fn take(&self, bytes: usize) -> OwnedSemaphorePermit {
+        let wanted = kibibytes(bytes).min(self.total);
+        Arc::clone(&self.kibibytes)
+            .acquire_many_owned(wanted)
+            .await
+            .expect("the semaphore is never closed")
+    }
+}
+
+fn kibibytes(bytes: usize) -> u32 {
+    let wanted = bytes.div_ceil(1 << 10).max(1).min(Semaphore::MAX_PERMITS);
+    u32::try_from(wanted).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_wants_more_than_is_left_waits() {
+        let budget = Budget::new(10 << 10);
+        let most = budget.take(8 << 10).await;
+        let mut waits = Box::pin(budget.take(3 << 10));
+        assert!(futures::poll!(&mut waits).is_pending());
+        drop(most);
+        drop(waits.await);
+        // More than there is takes all instead of waiting for ever.
+        drop(budget.take(1 << 30).await);
+    }
+}
