@@ -1,0 +1,183 @@
+//! Being reached: addresses, relays, and what others found when they tried.
+
+use libp2p::core::transport::ListenerId;
+use libp2p::multiaddr::Protocol;
+use libp2p::{Multiaddr, PeerId, autonat, mdns, relay, upnp};
+use phytomer_wire::Direction;
+
+use super::{Actor, setup};
+use crate::{Reachability, address, backoff, peer};
+
+/// Relays that a node uses which cannot be reached directly.
+const RELAYS_MAX: usize = 2;
+/// Addresses of the local network that are trusted.
+const TRUSTED_MAX: usize = 1_024;
+
+/// A place at a relay, or the wish for one.
+pub(super) struct Reservation {
+    address: Multiaddr,
+    listener: Option<ListenerId>,
+    failures: u32,
+    next_try_ms: u64,
+    /// Named by the operator.
+    is_kept: bool,
+}
+
+impl Actor {
+    /// Wishes for a place at a relay that the operator named.
+    pub(super) fn reserve_at(&mut self, relay: PeerId, address: Multiaddr) {
+        let reservation = Reservation {
+            address,
+            listener: None,
+            failures: 0,
+            next_try_ms: 0,
+            is_kept: true,
+        };
+        self.reservations.insert(relay, reservation);
+    }
+
+    pub(super) fn tick_relays(&mut self, now_ms: u64) {
+        if self.reachability == Reachability::Private && self.reservations.len() < RELAYS_MAX {
+            let helps = |peer: &PeerId| self.identified.get(peer).is_some_and(|told| told.relays);
+            let found = self.connections.values().find(|connection| {
+                connection.direction == Direction::Outbound
+                    && !setup::is_relayed(&connection.address)
+                    && helps(&connection.peer)
+                    && !self.reservations.contains_key(&connection.peer)
+            });
+            if let Some(connection) = found {
+                let reservation = Reservation {
+                    address: address::split(connection.address.clone()).1,
+                    listener: None,
+                    failures: 0,
+                    next_try_ms: 0,
+                    is_kept: false,
+                };
+                self.reservations.insert(connection.peer, reservation);
+            }
+        }
+        if self.reachability == Reachability::Public {
+            return;
+        }
+        for (relay, reservation) in &mut self.reservations {
+            if reservation.listener.is_some() || reservation.next_try_ms > now_ms {
+                continue;
+            }
+            let through = reservation
+                .address
+                .clone()
+                .with(Protocol::P2p(*relay))
+                .with(Protocol::P2pCircuit);
+            match self.swarm.listen_on(through) {
+                Ok(id) => reservation.listener = Some(id),
+                Err(error) => {
+                    tracing::debug!(%relay, %error, "no place at the relay");
+                    reservation.failures += 1;
+                    reservation.next_try_ms = now_ms + backoff::pause_ms(reservation.failures, 0.0);
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_relay_client(&mut self, event: &relay::client::Event) {
+        if let relay::client::Event::ReservationReqAccepted { relay_peer_id, .. } = event {
+            tracing::debug!(relay = %relay_peer_id, "reachable through a relay");
+            self.relays.insert(*relay_peer_id);
+            if let Some(reservation) = self.reservations.get_mut(relay_peer_id) {
+                reservation.failures = 0;
+            }
+        }
+    }
+
+    pub(super) fn on_new_listen(&mut self, id: ListenerId, address: Multiaddr) {
+        tracing::info!(%address, "listening");
+        self.listeners.entry(id).or_default().push(address);
+        self.show_listen();
+    }
+
+    pub(super) fn on_expired_listen(&mut self, id: ListenerId, address: &Multiaddr) {
+        if let Some(addresses) = self.listeners.get_mut(&id) {
+            addresses.retain(|known| known != address);
+        }
+        self.show_listen();
+    }
+
+    pub(super) fn on_listener_closed(&mut self, id: ListenerId, reason: &std::io::Result<()>) {
+        self.listeners.remove(&id);
+        self.show_listen();
+        let now_ms = self.now_ms();
+        let mut lost = None;
+        for (relay, reservation) in &mut self.reservations {
+            if reservation.listener == Some(id) {
+                reservation.listener = None;
+                reservation.failures += 1;
+                reservation.next_try_ms = now_ms + backoff::pause_ms(reservation.failures, 0.0);
+                lost = Some((*relay, reservation.is_kept));
+            }
+        }
+        match lost {
+            Some((relay, is_kept)) => {
+                tracing::debug!(%relay, ?reason, "the place at the relay is lost");
+                self.relays.remove(&relay);
+                if !is_kept {
+                    self.reservations.remove(&relay);
+                }
+            }
+            None => tracing::warn!(
+                ?reason,
+                "no longer listening; restart the node to listen again"
+            ),
+        }
+    }
+
+    fn show_listen(&self) {
+        let all = self.listeners.values().flatten().cloned().collect();
+        self.shared.set_listen(all);
+    }
+
+    pub(super) fn on_autonat(&mut self, event: &autonat::v2::client::Event) {
+        match &event.result {
+            Ok(()) => self.reachability = Reachability::Public,
+            Err(error) => {
+                tracing::debug!(address = %event.tested_addr, %error, "not reached");
+                if self.reachability == Reachability::Unknown {
+                    self.reachability = Reachability::Private;
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_mdns(&mut self, event: mdns::Event) {
+        let mdns::Event::Discovered(found) = event else {
+            return;
+        };
+        let now_ms = self.now_ms();
+        for (id, address) in found {
+            let (_, address) = address::split(address);
+            let (Some(id), Some(ip)) = (peer::to_wire(&id), address::ip(&address)) else {
+                continue;
+            };
+            // Others on the local network may only name addresses of it.
+            if ip.is_loopback() || address::is_global(ip) {
+                continue;
+            }
+            let mut policy = self.shared.policy.write();
+            if policy.trusted.len() < TRUSTED_MAX {
+                policy.trusted.insert(ip);
+            }
+            drop(policy);
+            self.book.learn(id, &address, now_ms);
+        }
+    }
+
+    pub(super) fn on_upnp(&mut self, event: &upnp::Event) {
+        match event {
+            upnp::Event::NewExternalAddr { external_addr, .. } => {
+                tracing::info!(address = %external_addr, "the router forwards a port");
+                self.port_mapped = true;
+            }
+            upnp::Event::ExpiredExternalAddr { .. } => self.port_mapped = false,
+            other => tracing::debug!(?other, "the router forwards no port"),
+        }
+    }
+}

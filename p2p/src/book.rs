@@ -1,0 +1,287 @@
+//! The address book: who is known, where, and when to try them again.
+//!
+//! Pure: time comes in as milliseconds since the Unix epoch, chance as a number from 0 to 1.
+
+pub(crate) mod records;
+
+use std::collections::{HashMap, HashSet};
+
+use libp2p::Multiaddr;
+use phytomer_wire::PeerId;
+
+use crate::backoff;
+use crate::status::Excluded;
+
+/// Addresses that are kept of one peer.
+pub(crate) const ADDRESSES_MAX: usize = 8;
+/// For how long a peer of another network is left alone, in milliseconds.
+pub(crate) const OTHER_NETWORK_MS: u64 = 60 * 60 * 1_000;
+/// Why a peer is excluded, in people's words.
+pub(crate) const BANNED: &str = "an operator banned it";
+/// See [`BANNED`].
+pub(crate) const GRAYLISTED: &str = "it broke the rules";
+
+/// An address and how it fared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Known {
+    pub(crate) address: Multiaddr,
+    /// When it last led to the peer; 0 for never.
+    pub(crate) success_ms: u64,
+    /// Failures since then.
+    pub(crate) failures: u32,
+}
+
+/// Until when a peer is not heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exclusion {
+    /// Until it is admitted again.
+    ForGood,
+    /// Until this time.
+    Until(u64),
+}
+
+/// What is known of a peer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) addresses: Vec<Known>,
+    pub(crate) seen_ms: u64,
+    pub(crate) failures: u32,
+    pub(crate) next_dial_ms: u64,
+    pub(crate) excluded: Option<Exclusion>,
+    /// Named by the operator: never forgotten.
+    pub(crate) is_kept: bool,
+}
+
+/// Who is known, at most so many.
+#[derive(Debug)]
+pub(crate) struct Book {
+    entries: HashMap<PeerId, Entry>,
+    changed: HashSet<PeerId>,
+    peers_max: usize,
+}
+
+impl Book {
+    pub(crate) fn new(entries: HashMap<PeerId, Entry>, peers_max: usize) -> Self {
+        Self {
+            entries,
+            changed: HashSet::new(),
+            peers_max,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The peers that changed since the last call, with what is known now; nothing for those that
+    /// were forgotten.
+    pub(crate) fn take_changes(&mut self) -> Vec<(PeerId, Option<Entry>)> {
+        let changed = std::mem::take(&mut self.changed);
+        changed
+            .into_iter()
+            .map(|peer| (peer, self.entries.get(&peer).cloned()))
+            .collect()
+    }
+
+    /// Notes where a peer may be found.
+    pub(crate) fn learn(&mut self, peer: PeerId, address: &Multiaddr, now_ms: u64) {
+        if !self.entries.contains_key(&peer) && !self.make_room() {
+            return;
+        }
+        let entry = self.entries.entry(peer).or_insert_with(|| Entry {
+            seen_ms: now_ms,
+            ..Entry::default()
+        });
+        if entry
+            .addresses
+            .iter()
+            .any(|known| known.address == *address)
+        {
+            return;
+        }
+        if entry.addresses.len() >= ADDRESSES_MAX {
+            let worst = entry
+                .addresses
+                .iter()
+                .enumerate()
+                .min_by_key(|(_, known)| (known.success_ms, u32::MAX - known.failures))
+                .filter(|(_, known)| known.success_ms == 0 || known.failures > 0)
+                .map(|(index, _)| index);
+            let Some(worst) = worst else { return };
+            entry.addresses.remove(worst);
+        }
+        entry.addresses.push(Known {
+            address: address.clone(),
+            success_ms: 0,
+            failures: 0,
+        });
+        self.changed.insert(peer);
+    }
+
+    /// Keeps a peer whatever happens: an operator named it.
+    pub(crate) fn keep(&mut self, peer: PeerId, address: &Multiaddr, now_ms: u64) {
+        self.entries.entry(peer).or_default().is_kept = true;
+        self.learn(peer, address, now_ms);
+        self.changed.insert(peer);
+    }
+
+    /// Notes that a peer is connected; over `address`, where this node dialled it.
+    pub(crate) fn reached(&mut self, peer: PeerId, address: Option<&Multiaddr>, now_ms: u64) {
+        if let Some(address) = address {
+            self.learn(peer, address, now_ms);
+        }
+        let Some(entry) = self.entries.get_mut(&peer) else {
+            return;
+        };
+        entry.seen_ms = now_ms;
+        entry.failures = 0;
+        entry.next_dial_ms = 0;
+        for known in &mut entry.addresses {
+            if Some(&known.address) == address {
+                known.success_ms = now_ms;
+                known.failures = 0;
+            }
+        }
+        self.changed.insert(peer);
+    }
+
+    /// Notes that a peer could not be reached at these addresses.
+    pub(crate) fn failed(&mut self, peer: PeerId, tried: &[Multiaddr], now_ms: u64, chance: f64) {
+        let Some(entry) = self.entries.get_mut(&peer) else {
+            return;
+        };
+        entry.failures = entry.failures.saturating_add(1);
+        entry.next_dial_ms = now_ms.saturating_add(backoff::pause_ms(entry.failures, chance));
+        for known in &mut entry.addresses {
+            if tried.contains(&known.address) {
+                known.failures = known.failures.saturating_add(1);
+            }
+        }
+        self.changed.insert(peer);
+    }
+
+    /// Leaves a peer alone for long: it belongs to another network.
+    pub(crate) fn postpone(&mut self, peer: PeerId, now_ms: u64) {
+        if let Some(entry) = self.entries.get_mut(&peer) {
+            entry.next_dial_ms = now_ms.saturating_add(OTHER_NETWORK_MS);
+            self.changed.insert(peer);
+        }
+    }
+
+    /// Hears nothing of a peer any more.
+    pub(crate) fn exclude(&mut self, peer: PeerId, exclusion: Exclusion) {
+        let entry = self.entries.entry(peer).or_default();
+        if entry.excluded != Some(Exclusion::ForGood) {
+            entry.excluded = Some(exclusion);
+        }
+        self.changed.insert(peer);
+    }
+
+    /// Hears a peer again.
+    pub(crate) fn admit(&mut self, peer: PeerId) {
+        if let Some(entry) = self.entries.get_mut(&peer) {
+            entry.excluded = None;
+            self.changed.insert(peer);
+        }
+    }
+
+    /// The peers whose time of exclusion is over; they are heard again.
+    pub(crate) fn readmit(&mut self, now_ms: u64) -> Vec<PeerId> {
+        let over = |entry: &Entry| matches!(entry.excluded, Some(Exclusion::Until(until)) if until <= now_ms);
+        let peers: Vec<PeerId> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| over(entry))
+            .map(|(peer, _)| *peer)
+            .collect();
+        for peer in &peers {
+            self.admit(*peer);
+        }
+        peers
+    }
+
+    /// The peers that are not heard.
+    pub(crate) fn excluded(&self) -> Vec<Excluded> {
+        let mut excluded: Vec<Excluded> = self
+            .entries
+            .iter()
+            .filter_map(|(peer, entry)| {
+                let (until_ms, reason) = match entry.excluded? {
+                    Exclusion::ForGood => (None, BANNED),
+                    Exclusion::Until(until_ms) => (Some(until_ms), GRAYLISTED),
+                };
+                Some(Excluded {
+                    peer: *peer,
+                    until_ms,
+                    reason,
+                })
+            })
+            .collect();
+        excluded.sort_by_key(|excluded| excluded.peer);
+        excluded
+    }
+
+    /// The addresses of a peer, best first.
+    pub(crate) fn addresses(&self, peer: PeerId) -> Vec<Multiaddr> {
+        let mut known: Vec<&Known> = self
+            .entries
+            .get(&peer)
+            .into_iter()
+            .flat_map(|entry| &entry.addresses)
+            .collect();
+        known.sort_by_key(|known| (known.failures, std::cmp::Reverse(known.success_ms)));
+        known
+            .into_iter()
+            .map(|known| known.address.clone())
+            .collect()
+    }
+
+    /// At most `count` peers to dial now: those that an operator named, then those that were
+    /// reached last.
+    pub(crate) fn due(
+        &self,
+        count: usize,
+        now_ms: u64,
+        is_busy: impl Fn(&PeerId) -> bool,
+    ) -> Vec<PeerId> {
+        let mut due: Vec<(&PeerId, &Entry)> = self
+            .entries
+            .iter()
+            .filter(|(peer, entry)| {
+                entry.excluded.is_none()
+                    && !entry.addresses.is_empty()
+                    && entry.next_dial_ms <= now_ms
+                    && !is_busy(peer)
+            })
+            .collect();
+        due.sort_by_key(|(peer, entry)| {
+            (
+                !entry.is_kept,
+                entry.failures,
+                std::cmp::Reverse(entry.seen_ms),
+                **peer,
+            )
+        });
+        due.into_iter().take(count).map(|(peer, _)| *peer).collect()
+    }
+
+    /// Forgets the worst peer where the book is full; says whether there is room now.
+    fn make_room(&mut self) -> bool {
+        if self.entries.len() < self.peers_max {
+            return true;
+        }
+        let worst = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| !entry.is_kept && entry.excluded.is_none())
+            .max_by_key(|(peer, entry)| (entry.failures, std::cmp::Reverse(entry.seen_ms), **peer))
+            .map(|(peer, _)| *peer);
+        let Some(worst) = worst else { return false };
+        self.entries.remove(&worst);
+        self.changed.insert(worst);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;

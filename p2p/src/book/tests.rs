@@ -1,0 +1,103 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn peer(number: u16) -> PeerId {
+    let mut bytes = [0; 32];
+    bytes[..2].copy_from_slice(&number.to_be_bytes());
+    PeerId::from_bytes(bytes)
+}
+
+fn address(port: u16) -> Multiaddr {
+    format!("/ip4/192.0.2.1/tcp/{port}").parse().unwrap()
+}
+
+fn book(peers_max: usize) -> Book {
+    Book::new(HashMap::new(), peers_max)
+}
+
+#[test]
+fn a_peer_that_fails_is_tried_again_later_and_later() {
+    let mut book = book(10);
+    book.learn(peer(1), &address(1), 0);
+    let mut now = 0;
+    let mut pauses = Vec::new();
+    for _ in 0..5 {
+        assert_eq!(book.due(9, now, |_| false), [peer(1)]);
+        book.failed(peer(1), &[address(1)], now, 0.5);
+        assert!(book.due(9, now, |_| false).is_empty());
+        let next = book.entries[&peer(1)].next_dial_ms;
+        pauses.push(next - now);
+        now = next;
+    }
+    assert!(
+        pauses.windows(2).all(|pair| pair[1] == 2 * pair[0]),
+        "{pauses:?}"
+    );
+    book.reached(peer(1), Some(&address(1)), now);
+    assert_eq!(book.due(9, now, |_| false), [peer(1)]);
+}
+
+#[test]
+fn what_worked_is_tried_first_and_who_is_excluded_not_at_all() {
+    let mut book = book(10);
+    for port in 1..=3 {
+        book.learn(peer(1), &address(port), 0);
+    }
+    book.reached(peer(1), Some(&address(2)), 5);
+    book.failed(peer(1), &[address(1)], 6, 0.0);
+    assert_eq!(
+        book.addresses(peer(1)),
+        [address(2), address(3), address(1)]
+    );
+    book.exclude(peer(1), Exclusion::Until(100_000));
+    assert!(book.due(9, 99_999, |_| false).is_empty());
+    assert!(book.readmit(99_999).is_empty());
+    assert_eq!(book.readmit(100_000), [peer(1)]);
+    assert_eq!(book.due(9, 100_000, |_| false), [peer(1)]);
+    // A ban is not shortened by a graylisting.
+    book.exclude(peer(1), Exclusion::ForGood);
+    book.exclude(peer(1), Exclusion::Until(1));
+    assert!(book.readmit(u64::MAX).is_empty());
+}
+
+#[test]
+fn who_an_operator_named_is_first_and_never_forgotten() {
+    let mut book = book(3);
+    book.keep(peer(1), &address(1), 0);
+    for number in 2..10 {
+        book.learn(peer(number), &address(number), u64::from(number));
+    }
+    assert_eq!(book.len(), 3);
+    assert_eq!(book.due(9, 100, |_| false)[0], peer(1));
+}
+
+proptest! {
+    /// A stranger can fill the book with whatever it likes: it stays within its limits, and what
+    /// is forgotten is told once.
+    #[test]
+    fn the_book_stays_within_its_limits(
+        steps in proptest::collection::vec((0u16..40, 0u16..20, 0u8..4), 0..300),
+    ) {
+        let mut book = book(16);
+        let mut stored: HashMap<PeerId, Entry> = HashMap::new();
+        for (now, (who, port, what)) in steps.into_iter().enumerate() {
+            let (now, who, at) = (now as u64, peer(who), address(port));
+            match what {
+                0 | 1 => book.learn(who, &at, now),
+                2 => book.reached(who, Some(&at), now),
+                _ => book.failed(who, &[at], now, 0.3),
+            }
+            prop_assert!(book.len() <= 16);
+            prop_assert!(book.entries.values().all(|e| e.addresses.len() <= ADDRESSES_MAX));
+            for (peer, entry) in book.take_changes() {
+                match entry {
+                    Some(entry) => stored.insert(peer, entry),
+                    None => stored.remove(&peer),
+                };
+            }
+        }
+        // What was written down is what is known.
+        prop_assert_eq!(stored, book.entries);
+    }
+}
