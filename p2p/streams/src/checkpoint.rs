@@ -14,6 +14,7 @@
 
 mod builder;
 mod merkle;
+mod task;
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use phytomer_wire::sync as wire;
 
 pub use builder::{Builder, Draft};
 pub use merkle::{InclusionProof, MerkleRoot, root};
+pub(crate) use task::run;
 
 use crate::{EventHash, LogKey, Offset};
 

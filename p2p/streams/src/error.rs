@@ -150,6 +150,9 @@ pub enum Error {
         /// The epoch that was asked for.
         asked: Epoch,
     },
+    /// The network cannot be used.
+    #[error(transparent)]
+    Network(#[from] phytomer_wire::NetworkError),
     /// Streams have stopped.
     #[error("the node is stopping")]
     Closed,

@@ -1,7 +1,7 @@
 //! The one noun of this crate: [`Streams`].
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use phytomer_pqc::{OperatorId, OperatorKey};
 use phytomer_store::Store;
@@ -17,7 +17,8 @@ use crate::store::{Log, LogStore};
 use crate::writer::{Append, Encoded, Request, Writer};
 use crate::{
     Appended, Clock, Committed, Config, Epoch, Error, Event, Evidence, Head, Health, Info, LogInfo,
-    LogKey, Offset, Position, Record, Run, Sequence, StreamName, Tail, retention,
+    LogKey, Offset, Position, Record, Run, Sequence, StreamName, SyncStatus, Tail, checkpoint,
+    retention,
 };
 
 /// The most records that are appended together.
@@ -59,6 +60,24 @@ pub(crate) struct Shared {
     pub(crate) shutdown: CancellationToken,
     writer: Arc<Writer>,
     readers: Arc<Semaphore>,
+    /// Says when peers have told what they hold, once there is a network.
+    settling: OnceLock<watch::Receiver<SyncStatus>>,
+}
+
+impl Shared {
+    /// Lets the first append to a new log wait until `status` is settled.
+    pub(crate) fn settle(&self, status: watch::Receiver<SyncStatus>) {
+        // Streams are attached once: the network refuses another time.
+        let _ = self.settling.set(status);
+    }
+
+    /// Waits until peers have told what they hold, as long as that takes at most.
+    async fn settled(&self) {
+        if let Some(status) = self.settling.get() {
+            // Nobody settles it any more: then there is nothing to wait for.
+            let _ = status.clone().wait_for(|status| status.settled).await;
+        }
+    }
 }
 
 /// Opens the streams in a store and starts what serves them, until `parts.shutdown` is cancelled.
@@ -84,7 +103,13 @@ pub fn spawn(config: Config, parts: Parts<'_>) -> Result<Streams, Error> {
         Arc::clone(&parts.clock),
         parts.shutdown.clone(),
     );
-    parts.tasks.spawn(retention.instrument(span));
+    parts.tasks.spawn(retention.instrument(span.clone()));
+    let checkpoints = checkpoint::run(
+        Arc::clone(&logs),
+        Arc::clone(&parts.key),
+        parts.shutdown.clone(),
+    );
+    parts.tasks.spawn(checkpoints.instrument(span));
     let (closing, shutdown) = (Arc::clone(&writer), parts.shutdown.clone());
     parts.tasks.spawn(async move {
         shutdown.cancelled().await;
@@ -99,6 +124,7 @@ pub fn spawn(config: Config, parts: Parts<'_>) -> Result<Streams, Error> {
             shutdown: parts.shutdown,
             writer,
             readers: Arc::new(Semaphore::new(readers)),
+            settling: OnceLock::new(),
         }),
     })
 }
@@ -153,6 +179,9 @@ impl Streams {
         let cost = records
             .iter()
             .map(|record| record.bytes.len() + EVENT_COST_BYTES);
+        if self.shared.logs.own_log(stream).is_none() {
+            self.shared.settled().await;
+        }
         let room = self.shared.writer.room(cost.sum()).await?;
         let (ack, answer) = oneshot::channel();
         self.shared.writer.push(Request::Append(Append {
@@ -173,6 +202,7 @@ impl Streams {
         if let Some(log) = self.own_log(stream) {
             return Ok(log);
         }
+        self.shared.settled().await;
         let stream = stream.clone();
         self.control(|ack| Request::Open { stream, ack }).await
     }

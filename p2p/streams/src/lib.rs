@@ -39,6 +39,7 @@ pub use name::{InvalidName, STREAM_NAME_LEN_MAX, StreamName};
 pub use producer::{ProducerEpoch, ProducerId, Sequence};
 pub use record::{EVENT_BYTES_MAX, Record, RecordHeader};
 pub use run::{Events, InvalidRun, RUN_BYTES_MAX, Run, VerifiedRun};
+pub use sync::{Sync, SyncConfig, SyncStatus};
 pub use tail::Tail;
 pub use view::{Appended, Health, Info};
 

@@ -227,6 +227,24 @@ impl Run {
         })
     }
 
+    /// The part of the run before `offset`; none where it begins there or later.
+    #[must_use]
+    pub fn ending_at(&self, offset: Offset) -> Option<Self> {
+        if offset <= self.first {
+            return None;
+        }
+        let mut rest = self.bytes.clone();
+        for _ in self.first.0..offset.min(self.next).0 {
+            skip_event(&mut rest)?;
+        }
+        let kept = self.bytes.len() - rest.len();
+        Some(Self {
+            bytes: self.bytes.slice(..kept),
+            first: self.first,
+            next: offset.min(self.next),
+        })
+    }
+
     /// As many of the first events as fit in `bytes_max`, but at least one.
     #[must_use]
     pub fn up_to(&self, bytes_max: usize) -> Self {

@@ -70,7 +70,9 @@ impl LogStore {
     ) -> Result<(), Error> {
         let mut batch = Batch::new();
         put_checkpoints(&mut batch, log, checkpoints);
-        Ok(self.store.write(batch)?)
+        self.store.write(batch)?;
+        self.announce(log);
+        Ok(())
     }
 
     /// Drops all that is here of another's log and lets it go on at `next`, which must be above

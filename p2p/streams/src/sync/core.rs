@@ -26,7 +26,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use phytomer_wire::{Offence, PeerId};
 
 pub(crate) use types::{
-    Claim, Extent, Failure, FetchId, Finding, Held, Input, Limits, Output, Range, Refusal,
+    Answer, Claim, Extent, Failure, FetchId, Finding, Held, Input, Limits, Output, Own, Range,
+    Refusal,
 };
 
 use crate::{LogKey, Offset};
@@ -127,22 +128,30 @@ impl State {
             Input::HeightsFailed { peer, failure } => self.heights_failed(peer, failure),
             Input::Announced { peer, log, next } => self.announced(peer, log, next),
             Input::Log { log, held } => self.held(log, held),
-            Input::Answered {
-                fetch,
-                from,
-                next,
-                bytes,
-            } => self.answered(fetch, from, next, bytes),
+            Input::Answered { fetch, answer } => self.answered(fetch, answer),
             Input::Failed { fetch, failure } => self.failed(fetch, failure),
             Input::Inserted { fetch, held } => self.inserted(fetch, held),
             Input::Refused { fetch, refusal } => self.refused(fetch, refusal),
             Input::Suspect { peer, log, offset } => self.probe(peer, log, offset),
+            Input::Unknown { peer } => self.ask_soon(peer),
             Input::Probed { fetch, finding } => self.probed(fetch, finding),
             Input::Tick => {}
         }
         self.plan();
         self.ask_heights();
         std::mem::take(&mut self.outputs)
+    }
+
+    /// Which of the peers that are `here` the core was not told of.
+    pub(crate) fn missing(&self, here: &[PeerId]) -> Vec<PeerId> {
+        let missing = here.iter().filter(|peer| !self.peers.contains_key(peer));
+        missing.copied().collect()
+    }
+
+    /// Which of the peers that the core was told of are not `here`.
+    pub(crate) fn surplus(&self, here: &[PeerId]) -> Vec<PeerId> {
+        let surplus = self.peers.keys().filter(|peer| !here.contains(peer));
+        surplus.copied().collect()
     }
 
     /// Logs of which somebody claims more than is here.
@@ -225,12 +234,32 @@ impl State {
         self.judge(log);
     }
 
+    /// Asks a peer for its heights soon: it passed on what is not known here.
+    fn ask_soon(&mut self, peer: PeerId) {
+        let soon = self.now_ms + self.limits.retry_ms;
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.heights_at_ms = known.heights_at_ms.map(|at| at.min(soon));
+        }
+    }
+
     fn held(&mut self, log: LogKey, held: Held) {
-        self.logs.entry(log).or_default().held = held;
+        let known = &mut self.logs.entry(log).or_default().held;
+        // What was seen at different moments may arrive in another order; a log never shrinks.
+        *known = Held {
+            next: known.next.max(held.next),
+            checkpointed: known.checkpointed.max(held.checkpointed),
+            ..held
+        };
         self.judge(log);
     }
 
-    fn answered(&mut self, id: FetchId, from: Offset, next: Offset, bytes: u64) {
+    fn answered(&mut self, id: FetchId, answer: Answer) {
+        let Answer {
+            from,
+            next,
+            bytes,
+            broken,
+        } = answer;
         let Some(fetch) = self.fetches.get_mut(&id) else {
             return;
         };
@@ -251,7 +280,9 @@ impl State {
         if let Some(known) = self.peers.get_mut(&peer) {
             known.in_flight = known.in_flight.saturating_sub(1);
             if next > asked {
-                known.failures = 0;
+                if broken.is_none() {
+                    known.failures = 0;
+                }
             } else if let Some(claim) = known.claims.get_mut(&log) {
                 // It has sent what it has: it tells when that is more.
                 claim.next = claim.next.min(reached);
@@ -263,6 +294,9 @@ impl State {
                 known.failures = known.failures.saturating_add(1);
                 known.heights_at_ms = known.heights_at_ms.map(|at| at.min(retry_at));
             }
+        }
+        if let Some(failure) = broken {
+            self.blame(peer, failure);
         }
         self.answered_last(log);
     }

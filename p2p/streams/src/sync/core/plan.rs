@@ -6,8 +6,7 @@ use std::ops::Bound;
 
 use phytomer_wire::PeerId;
 
-use super::types::Own;
-use super::{Claim, Fetch, FetchId, Output, Range, Stage, State};
+use super::{Claim, Fetch, FetchId, Output, Own, Range, Stage, State};
 use crate::checkpoint::CHECKPOINT_EVENTS_MAX;
 use crate::{LogKey, Offset};
 

@@ -7,9 +7,8 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
-use super::types::Own;
 use super::*;
-use world::{LIMITS, Manner, World, log, node, peer, world_of};
+use world::{LIMITS, Manner, World, answered, log, node, peer, world_of};
 
 #[test]
 fn a_log_is_fetched_from_several_peers_at_once() {
@@ -199,16 +198,7 @@ fn a_missing_checkpoint_is_asked_for_once() {
             range
         }]
     );
-    let (from, next) = (Offset(300), Offset(300));
-    let outputs = state.step(
-        1,
-        Input::Answered {
-            fetch,
-            from,
-            next,
-            bytes: 0,
-        },
-    );
+    let outputs = state.step(1, answered(fetch, 300, 300, 0));
     assert_eq!(outputs, [Output::Insert { fetch }]);
     // Whatever the answer held, the peer is not asked again before it tells something new.
     assert_eq!(state.step(2, Input::Inserted { fetch, held }), []);

@@ -109,6 +109,16 @@ pub(crate) enum Failure {
     Gone { first: Offset },
 }
 
+/// What an answer holds: events `from..next`, or checkpoints alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) from: Offset,
+    pub(crate) next: Offset,
+    pub(crate) bytes: u64,
+    /// Why it ended early, if it did.
+    pub(crate) broken: Option<Failure>,
+}
+
 /// Why an answer did not get into the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -159,13 +169,8 @@ pub(crate) enum Input {
     },
     /// This node holds this much of a log.
     Log { log: LogKey, held: Held },
-    /// A fetch was answered with events `from..next`, or with checkpoints alone.
-    Answered {
-        fetch: FetchId,
-        from: Offset,
-        next: Offset,
-        bytes: u64,
-    },
+    /// A fetch was answered.
+    Answered { fetch: FetchId, answer: Answer },
     /// A fetch was not answered.
     Failed { fetch: FetchId, failure: Failure },
     /// The answer was verified and written, and the log is now this.
@@ -178,6 +183,8 @@ pub(crate) enum Input {
         log: LogKey,
         offset: Offset,
     },
+    /// A peer passed on news of a log that cannot be judged here yet.
+    Unknown { peer: PeerId },
     /// A probe is done.
     Probed { fetch: FetchId, finding: Finding },
     /// Time has passed.

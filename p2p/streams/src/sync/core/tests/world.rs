@@ -46,6 +46,17 @@ pub(super) enum Manner {
     Gapper,
 }
 
+/// An answer that came whole.
+pub(super) fn answered(fetch: FetchId, from: u64, next: u64, bytes: u64) -> Input {
+    let answer = Answer {
+        from: Offset(from),
+        next: Offset(next),
+        bytes,
+        broken: None,
+    };
+    Input::Answered { fetch, answer }
+}
+
 /// A peer: what it holds of each log.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
@@ -251,12 +262,7 @@ impl World {
             Manner::Babbler => return self.after(delay, fail(Failure::Malformed)),
             Manner::Forger => (until, forged) = (to, true),
             Manner::Gapper => {
-                let answered = Input::Answered {
-                    fetch,
-                    from: Offset(from + 1),
-                    next: Offset(to + 1),
-                    bytes: 1,
-                };
+                let answered = answered(fetch, from + 1, to + 1, 1);
                 return self.after(delay, answered);
             }
             Manner::Boaster | Manner::Honest => {
@@ -278,16 +284,7 @@ impl World {
         };
         self.kept.insert(fetch, kept);
         let bytes = (until - from) * 700;
-        let (from, next) = (Offset(from), Offset(until));
-        self.after(
-            delay,
-            Input::Answered {
-                fetch,
-                from,
-                next,
-                bytes,
-            },
-        );
+        self.after(delay, answered(fetch, from, until, bytes));
     }
 
     pub(super) fn insert(&mut self, fetch: FetchId) {

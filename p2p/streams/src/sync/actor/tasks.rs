@@ -1,0 +1,315 @@
+//! What the actor has done beside it: each reports one event.
+
+use std::sync::Arc;
+
+use phytomer_wire::{Gossip, PeerId, Verdict};
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+
+use super::{Event, Told};
+use crate::store::Log;
+use crate::sync::client::{self, Frames, Heights, Known};
+use crate::sync::context::Context;
+use crate::sync::core::{Answer, Failure, FetchId, Finding, Range, Refusal};
+use crate::sync::gossip::{self, Heard};
+use crate::sync::verify::Checked;
+use crate::{Error, EventHash, Evidence, LogKey, Offset, Origin, Run, SignedHeader, Streams};
+
+/// Judges gossip, one message after the other.
+pub(super) async fn judge(
+    context: Arc<Context>,
+    mut gossip: mpsc::Receiver<Gossip>,
+    events: mpsc::Sender<Event>,
+) {
+    while let Some(message) = gossip.recv().await {
+        let (judging, data) = (Arc::clone(&context), message.data.clone());
+        let judged = spawn_blocking(move || gossip::judge(&judging, &data)).await;
+        let (verdict, heard) = match judged {
+            Ok(Ok(judged)) => judged,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "gossip could not be judged");
+                (Verdict::Ignore, Heard::Nothing)
+            }
+            Err(_) => (Verdict::Ignore, Heard::Nothing),
+        };
+        let label = match verdict {
+            Verdict::Accept => "accept",
+            Verdict::Ignore => "ignore",
+            Verdict::Reject => "reject",
+        };
+        context.metrics.heard.with_label_values(&[label]).inc();
+        let peer = message.from;
+        message.judge(verdict);
+        let event = match heard {
+            Heard::Nothing => continue,
+            Heard::Announced { log, next } => Event::Announced { peer, log, next },
+            Heard::Run { log, checked } => Event::Heard { log, checked },
+            Heard::Unknown => Event::Unknown { peer },
+            Heard::Fork(evidence) => {
+                if let Some(news) = gossip::evidence_news(&evidence) {
+                    gossip::publish(&context, news).await;
+                }
+                continue;
+            }
+        };
+        if events.send(event).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Asks a peer for its heights and makes the logs known that are to be followed.
+pub(super) async fn heights(
+    context: Arc<Context>,
+    peer: PeerId,
+    known: Known,
+    events: mpsc::Sender<Event>,
+) {
+    let heights = client::heights(&*context.network, peer, known, context.patience).await;
+    let result = match heights {
+        Ok(heights) => {
+            let admitting = Arc::clone(&context);
+            let told = spawn_blocking(move || admit(&admitting, heights)).await;
+            match told {
+                Ok(Ok(told)) => Ok(told),
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "what a peer told could not be stored");
+                    Err(Failure::Unreachable)
+                }
+                Err(_) => Err(Failure::Unreachable),
+            }
+        }
+        Err(failure) => Err(failure),
+    };
+    // The actor has stopped; then nobody needs to know.
+    let _ = events.send(Event::Heights { peer, result }).await;
+}
+
+/// Takes of a peer's heights what is to be followed.
+fn admit(context: &Context, heights: Heights) -> Result<Told, Error> {
+    let mut told = Told {
+        known: heights.known,
+        ..Told::default()
+    };
+    for log in heights.logs {
+        if !context.admission.follows(&log.id) {
+            continue;
+        }
+        // Without the producer's keys nothing of the log can be checked.
+        if let Some(keys) = heights.keys.get(&log.id.producer)
+            && context.logs.producer_keys(log.id.producer)?.is_none()
+        {
+            context.keys.learn(keys.clone());
+        }
+        if context.keys.get(&context.logs, log.id.producer)?.is_none() {
+            continue;
+        }
+        let Some(ours) = gossip::admit(context, &log.id)? else {
+            continue;
+        };
+        told.suspects.extend(suspect(context, &ours, &log));
+        told.claims.push((log.key, log.claim));
+    }
+    for evidence in heights.evidence {
+        if context.admission.follows(evidence.log()) {
+            context.logs.freeze(&evidence)?;
+        }
+    }
+    Ok(told)
+}
+
+/// The offset at which a peer's log seems to differ from ours.
+fn suspect(
+    context: &Context,
+    ours: &Log,
+    told: &crate::sync::convert::Told,
+) -> Option<(LogKey, Offset)> {
+    let head = ours.head();
+    let same_length = told.claim.next == head.next && head.next > Offset(0);
+    let unlike = head.last_hash != EventHash::ZERO && told.last != head.last_hash;
+    if head.frozen.is_some() {
+        return None;
+    }
+    if same_length && unlike {
+        return Some((ours.key, Offset(head.next.0 - 1)));
+    }
+    // Nobody can know more of an own log, unless this disk is older than what was published.
+    let ahead = context.logs.origin(ours) == Origin::Own && told.claim.next > head.next;
+    ahead.then_some((ours.key, head.next))
+}
+
+/// Fetches a range and checks of it what can be checked by itself.
+pub(super) async fn fetch(
+    context: Arc<Context>,
+    fetch: FetchId,
+    (peer, log): (PeerId, LogKey),
+    range: Range,
+    events: mpsc::Sender<Event>,
+) {
+    let bytes_max = context.config.fetch_bytes;
+    let network = &*context.network;
+    let frames = client::range(network, peer, log, range, bytes_max, context.patience).await;
+    let event = match frames {
+        Err(failure) => Event::Fetched {
+            fetch,
+            result: Err(failure),
+        },
+        Ok((frames, broken)) => {
+            let checking = Arc::clone(&context);
+            let checked = spawn_blocking(move || check(&checking, log, frames)).await;
+            match checked.unwrap_or(Err(Refusal::Store)) {
+                Err(refusal) => Event::Broke { fetch, refusal },
+                Ok(checked) => {
+                    let (from, next) = checked.range().unwrap_or((range.from, range.from));
+                    let answer = Answer {
+                        from,
+                        next,
+                        bytes: checked.bytes() as u64,
+                        broken,
+                    };
+                    let result = Ok((answer, checked));
+                    Event::Fetched { fetch, result }
+                }
+            }
+        }
+    };
+    // The actor has stopped; then nobody needs to know.
+    let _ = events.send(event).await;
+}
+
+fn check(context: &Context, log: LogKey, frames: Frames) -> Result<Checked, Refusal> {
+    let id = context.logs.log(log).map(|log| log.id.producer);
+    let keys = id.map(|id| context.keys.get(&context.logs, id));
+    // The keys come again with the heights.
+    let keys = keys.and_then(Result::ok).flatten().ok_or(Refusal::Gap)?;
+    Checked::new(log, &keys, frames.runs, frames.checkpoints)
+}
+
+/// What a probe compares.
+pub(super) struct Probe {
+    pub(super) context: Arc<Context>,
+    pub(super) streams: Streams,
+    pub(super) peer: PeerId,
+    pub(super) log: LogKey,
+    pub(super) offset: Offset,
+}
+
+/// Asks a peer for one event and compares it with ours.
+pub(super) async fn probe(probe: Probe, fetch: FetchId, events: mpsc::Sender<Event>) {
+    let finding = find(&probe).await;
+    if finding == Finding::Ahead {
+        restart_epoch(&probe, &events).await;
+    }
+    // The actor has stopped; then nobody needs to know.
+    let _ = events.send(Event::Probed { fetch, finding }).await;
+}
+
+async fn find(probe: &Probe) -> Finding {
+    let context = &probe.context;
+    let range = Range::one(probe.offset);
+    let frames = client::range(
+        &*context.network,
+        probe.peer,
+        probe.log,
+        range,
+        1,
+        context.patience,
+    );
+    let Ok((frames, _)) = frames.await else {
+        return Finding::Nothing;
+    };
+    let Some(run) = frames.runs.into_iter().next() else {
+        return Finding::Nothing;
+    };
+    let (comparing, log, offset) = (Arc::clone(context), probe.log, probe.offset);
+    let theirs = move || {
+        let run = Run::decode(run).ok()?;
+        let event = run.events().next()?;
+        Some(event.signed_header().clone())
+    };
+    let compare = move || match theirs() {
+        Some(theirs) => compare(&comparing, log, offset, theirs),
+        None => Ok((Finding::Lie, None)),
+    };
+    match spawn_blocking(compare).await {
+        Ok(Ok((finding, evidence))) => {
+            if let Some(news) = evidence.as_ref().and_then(gossip::evidence_news) {
+                gossip::publish(context, news).await;
+            }
+            finding
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "an event could not be compared");
+            Finding::Nothing
+        }
+        Err(_) => Finding::Nothing,
+    }
+}
+
+/// Compares a peer's event with ours; a proof where the producer signed both.
+fn compare(
+    context: &Context,
+    log: LogKey,
+    offset: Offset,
+    theirs: SignedHeader,
+) -> Result<(Finding, Option<Evidence>), Error> {
+    let log = context.logs.require(log)?;
+    let keys = context.keys.get(&context.logs, log.id.producer)?;
+    let Some(keys) = keys else {
+        return Ok((Finding::Nothing, None));
+    };
+    let fits = theirs.header().log == log.key && theirs.header().offset == offset;
+    if !fits || theirs.verify(&keys).is_err() {
+        return Ok((Finding::Lie, None));
+    }
+    let Some(ours) = context.logs.header_at(&log, offset)? else {
+        let ahead = context.logs.origin(&log) == Origin::Own && offset >= log.head().next;
+        return Ok(match ahead {
+            true => (Finding::Ahead, None),
+            false => (Finding::Nothing, None),
+        });
+    };
+    if ours.as_bytes() == theirs.as_bytes() {
+        return Ok((Finding::Lie, None));
+    }
+    let Ok(evidence) = Evidence::new(&log.id, &keys, ours, theirs) else {
+        return Ok((Finding::Lie, None));
+    };
+    let new = context.logs.freeze(&evidence)?;
+    Ok((Finding::Fork, new.then_some(evidence)))
+}
+
+/// Leaves an own log of which peers hold more than this disk: it goes on in a new one.
+async fn restart_epoch(probe: &Probe, events: &mpsc::Sender<Event>) {
+    let Some(log) = probe.context.logs.log(probe.log) else {
+        return;
+    };
+    tracing::error!(
+        log = %log.id,
+        "peers hold events that this node signed and does not have: its disk is older than what \
+         was published. A new epoch begins; if another node runs with this key, stop it"
+    );
+    let above = Some(log.id.epoch);
+    if let Err(error) = probe.streams.restart_epoch(&log.id.stream, above).await {
+        tracing::error!(log = %log.id, %error, "a new epoch could not begin; restart the node");
+        return;
+    }
+    // What was ours to write is fetched from now on as any other log.
+    let checkpointed = probe.context.catalog.checkpointed(log.key);
+    let held = probe.context.held(&log, checkpointed);
+    let log = log.key;
+    // The actor has stopped; then nobody needs to know.
+    let _ = events.send(Event::Log { log, held }).await;
+}
+
+/// Lets a log go on behind events that nobody holds any more.
+pub(super) async fn skip(context: Arc<Context>, log: LogKey, to: Offset) {
+    let skipped = spawn_blocking(move || {
+        let log = context.logs.require(log)?;
+        tracing::warn!(log = %log.id, %to, "no peer holds the next events any more: going on from here");
+        context.logs.skip(&log, to)
+    });
+    if let Ok(Err(error)) = skipped.await {
+        tracing::warn!(%error, "a log could not go on behind events that are gone");
+    }
+}

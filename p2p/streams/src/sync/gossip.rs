@@ -1,0 +1,240 @@
+//! Judging what peers tell, and telling what is new here.
+
+use std::sync::atomic::Ordering;
+
+use bytes::{Bytes, BytesMut};
+use phytomer_pqc::OperatorPublicKey;
+use phytomer_wire::codec;
+use phytomer_wire::sync::{self as wire, GOSSIP_RUN_BYTES_MAX, News};
+use phytomer_wire::{NetworkError, Topic, Verdict};
+
+use super::context::Context;
+use super::convert;
+use super::verify::Checked;
+use crate::store::Log;
+use crate::{Error, Evidence, LogId, LogKey, Offset, Run, SignedHeader};
+
+/// What came of a message, beside its verdict.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// Nothing.
+    Nothing,
+    /// A log goes up to here.
+    Announced { log: LogKey, next: Offset },
+    /// A run for a log.
+    Run { log: LogKey, checked: Checked },
+    /// A log whose producer's keys are not known: the peer may tell them.
+    Unknown,
+    /// A producer said two things, and this is the first that is heard of it here.
+    Fork(Box<Evidence>),
+}
+
+/// What a message is worth.
+pub(crate) type Judged = (Verdict, Heard);
+
+const REJECT: Judged = (Verdict::Reject, Heard::Nothing);
+const IGNORE: Judged = (Verdict::Ignore, Heard::Nothing);
+
+/// Judges a message. Reads the disk and checks signatures: call it on a blocking thread.
+pub(crate) fn judge(context: &Context, data: &Bytes) -> Result<Judged, Error> {
+    let Ok(message) = codec::decode::<wire::EventGossip>(data) else {
+        return Ok(REJECT);
+    };
+    match message.news {
+        Some(News::Announce(announce)) => judge_announce(context, announce),
+        Some(News::Events(events)) => judge_events(context, events),
+        Some(News::Evidence(evidence)) => {
+            let Ok(evidence) = Evidence::decode(&codec::encode(&evidence)) else {
+                return Ok(REJECT);
+            };
+            match context.logs.freeze(&evidence)? {
+                true => Ok((Verdict::Accept, Heard::Nothing)),
+                false => Ok(IGNORE),
+            }
+        }
+        None => Ok(REJECT),
+    }
+}
+
+/// What is known of the log and producer that a message names.
+enum Named {
+    Known(LogId, OperatorPublicKey),
+    Judged(Judged),
+}
+
+fn name(context: &Context, name: Option<wire::LogName>, keys: &Bytes) -> Result<Named, Error> {
+    let Ok(id) = convert::log_id(name) else {
+        return Ok(Named::Judged(REJECT));
+    };
+    if !context.admission.follows(&id) {
+        return Ok(Named::Judged(IGNORE));
+    }
+    match convert::keys_of(id.producer, keys) {
+        Err(_) => Ok(Named::Judged(REJECT)),
+        Ok(Some(keys)) => {
+            if context.logs.producer_keys(id.producer)?.is_none() {
+                context.keys.learn(keys.clone());
+            }
+            Ok(Named::Known(id, keys))
+        }
+        Ok(None) => Ok(match context.keys.get(&context.logs, id.producer)? {
+            Some(keys) => Named::Known(id, keys),
+            None => Named::Judged((Verdict::Ignore, Heard::Unknown)),
+        }),
+    }
+}
+
+fn judge_announce(context: &Context, announce: wire::Announce) -> Result<Judged, Error> {
+    let (id, keys) = match name(context, announce.log, &announce.keys)? {
+        Named::Known(id, keys) => (id, keys),
+        Named::Judged(judged) => return Ok(judged),
+    };
+    let key = id.key();
+    let header = convert::signed_header(announce.head);
+    let Some(header) = header.filter(|header| header.header().log == key) else {
+        return Ok(REJECT);
+    };
+    if header.verify(&keys).is_err() {
+        return Ok(REJECT);
+    }
+    let Some(log) = admit(context, &id)? else {
+        return Ok(IGNORE);
+    };
+    let offset = header.header().offset;
+    if offset < log.head().next {
+        return compare(context, &log, &keys, header);
+    }
+    let next = offset.next();
+    Ok((Verdict::Accept, Heard::Announced { log: key, next }))
+}
+
+fn judge_events(context: &Context, events: wire::Events) -> Result<Judged, Error> {
+    let (id, keys) = match name(context, events.log, &events.keys)? {
+        Named::Known(id, keys) => (id, keys),
+        Named::Judged(judged) => return Ok(judged),
+    };
+    let key = id.key();
+    if events.run.len() > GOSSIP_RUN_BYTES_MAX {
+        return Ok(REJECT);
+    }
+    let Ok(run) = Run::decode(events.run.clone()) else {
+        return Ok(REJECT);
+    };
+    let (first, next) = (run.first(), run.next());
+    let last = run.events().last();
+    let Some(last) = last.map(|event| event.signed_header().clone()) else {
+        return Ok(REJECT);
+    };
+    if run.verify(key, &keys).is_err() {
+        return Ok(REJECT);
+    }
+    let Some(log) = admit(context, &id)? else {
+        return Ok(IGNORE);
+    };
+    let head = log.head();
+    if next <= head.next {
+        return compare(context, &log, &keys, last);
+    }
+    if first > head.next {
+        return Ok((Verdict::Accept, Heard::Announced { log: key, next }));
+    }
+    let frames = vec![events.run];
+    Ok(match Checked::new(key, &keys, frames, Vec::new()) {
+        Ok(checked) => (Verdict::Accept, Heard::Run { log: key, checked }),
+        Err(_) => REJECT,
+    })
+}
+
+/// The log, which is made known where it is not and may be.
+pub(crate) fn admit(context: &Context, id: &LogId) -> Result<Option<std::sync::Arc<Log>>, Error> {
+    if let Some(log) = context.logs.log(id.key()) {
+        return Ok(Some(log));
+    }
+    let logs = context.logs.logs_of(&id.stream).len();
+    if !context.admission.admits(id, logs) {
+        return Ok(None);
+    }
+    match context.logs.register(id) {
+        Ok(log) => Ok(Some(log)),
+        Err(Error::TooManyLogs { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Compares a header with the one that stands here at its place: two make a proof.
+fn compare(
+    context: &Context,
+    log: &Log,
+    keys: &OperatorPublicKey,
+    theirs: SignedHeader,
+) -> Result<Judged, Error> {
+    let ours = context.logs.header_at(log, theirs.header().offset)?;
+    let Some(ours) = ours.filter(|ours| ours.as_bytes() != theirs.as_bytes()) else {
+        return Ok(IGNORE);
+    };
+    let Ok(evidence) = Evidence::new(&log.id, keys, ours, theirs) else {
+        return Ok(IGNORE);
+    };
+    Ok(match context.logs.freeze(&evidence)? {
+        true => (Verdict::Ignore, Heard::Fork(Box::new(evidence))),
+        false => IGNORE,
+    })
+}
+
+/// The news of an own log from `told` on: its events where they are few, else how far it goes.
+pub(crate) fn news(context: &Context, log: &Log, told: Offset) -> Result<Option<News>, Error> {
+    let head = log.head();
+    if head.next <= told || head.first >= head.next {
+        return Ok(None);
+    }
+    let known = !context.keys_due.swap(false, Ordering::Relaxed) && told > Offset(0);
+    let keys = match known {
+        true => Bytes::new(),
+        false => Bytes::copy_from_slice(context.logs.producer.as_bytes()),
+    };
+    let name = Some(convert::log_name(&log.id));
+    let runs = context
+        .logs
+        .runs(log, told.max(head.first), GOSSIP_RUN_BYTES_MAX)?;
+    let whole = runs.last().is_some_and(|last| last.next() >= head.next);
+    let bytes: usize = runs.iter().map(|run| run.as_bytes().len()).sum();
+    if whole && bytes <= GOSSIP_RUN_BYTES_MAX {
+        let mut run = BytesMut::with_capacity(bytes);
+        for part in &runs {
+            run.extend_from_slice(part.as_bytes());
+        }
+        return Ok(Some(News::Events(wire::Events {
+            log: name,
+            run: run.freeze(),
+            keys,
+        })));
+    }
+    let last = context.logs.header_at(log, Offset(head.next.0 - 1))?;
+    Ok(last.map(|header| {
+        News::Announce(wire::Announce {
+            log: name,
+            head: Some(convert::wire_header(&header)),
+            keys,
+        })
+    }))
+}
+
+/// The news that a producer said two things.
+pub(crate) fn evidence_news(evidence: &Evidence) -> Option<News> {
+    codec::decode(&evidence.encode()).ok().map(News::Evidence)
+}
+
+/// Tells peers something. A hint: what is not heard is found out with the heights.
+pub(crate) async fn publish(context: &Context, news: News) {
+    let kind = match &news {
+        News::Announce(_) => "announce",
+        News::Events(_) => "events",
+        News::Evidence(_) => "evidence",
+    };
+    let message = codec::encode(&wire::EventGossip { news: Some(news) });
+    match context.network.publish(Topic::EVENTS, message).await {
+        Ok(()) => context.metrics.told.with_label_values(&[kind]).inc(),
+        Err(NetworkError::NoListeners { .. } | NetworkError::Closed) => {}
+        Err(error) => tracing::debug!(%error, kind, "news could not be told"),
+    }
+}

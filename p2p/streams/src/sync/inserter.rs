@@ -1,0 +1,258 @@
+//! Puts what was received into one log, in order.
+//!
+//! While one answer is being written the next one is verified.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::actor::Event;
+use super::context::Context;
+use super::core::{FetchId, Refusal};
+use super::verify::{Chain, Checked, HASHES_MAX};
+use crate::checkpoint::Checkpoint;
+use crate::store::{Insert, Log};
+use crate::{Error, Offset};
+
+/// How long a log's end is remembered when nothing comes.
+const IDLE: Duration = Duration::from_secs(10);
+/// Runs heard by gossip that wait for one log; more are dropped and fetched later.
+pub(crate) const HEARD_MAX: usize = 64;
+/// Bytes that are read at once to find hashes of events that are here.
+const PIECE_BYTES: usize = 4 << 20;
+
+/// Something for a log.
+pub(crate) enum Job {
+    /// The answer of a fetch.
+    Fetched(FetchId, Checked),
+    /// A run that came by gossip, signatures checked.
+    Heard(Checked),
+}
+
+/// An insertion under way.
+struct Writing {
+    fetch: Option<FetchId>,
+    task: JoinHandle<Result<(), Error>>,
+    checkpointed: Offset,
+}
+
+struct Inserter {
+    context: Arc<Context>,
+    log: Arc<Log>,
+    chain: Option<Chain>,
+    writing: Option<Writing>,
+    events: mpsc::Sender<Event>,
+}
+
+/// Works for one log until nothing has come for a while.
+pub(crate) async fn run(
+    context: Arc<Context>,
+    log: Arc<Log>,
+    mut jobs: mpsc::Receiver<Job>,
+    events: mpsc::Sender<Event>,
+) {
+    let mut inserter = Inserter {
+        context,
+        log,
+        chain: None,
+        writing: None,
+        events,
+    };
+    let mut waiting = None;
+    loop {
+        let job = match waiting.take() {
+            Some(job) => Some(job),
+            None => tokio::select! {
+                biased;
+                job = jobs.recv() => job,
+                result = written(&mut inserter.writing) => {
+                    inserter.conclude(result).await;
+                    continue;
+                }
+                () = tokio::time::sleep(IDLE) => {
+                    // What was sent in the very last moment is still done.
+                    jobs.close();
+                    jobs.recv().await
+                }
+            },
+        };
+        let Some(job) = job else {
+            break;
+        };
+        let (fetch, mut checked) = match job {
+            Job::Fetched(fetch, checked) => (Some(fetch), checked),
+            Job::Heard(checked) => (None, checked),
+        };
+        // Gossip comes in small pieces: those that wait are written together.
+        while fetch.is_none() && waiting.is_none() {
+            match jobs.try_recv() {
+                Ok(Job::Heard(next)) => waiting = checked.append(next).err().map(Job::Heard),
+                Ok(fetched) => waiting = Some(fetched),
+                Err(_) => break,
+            }
+        }
+        inserter.insert(fetch, checked).await;
+    }
+    inserter.finish().await;
+}
+
+/// Waits until what is being written is on the disk; for ever when nothing is.
+async fn written(writing: &mut Option<Writing>) -> Result<(), Error> {
+    match writing {
+        Some(writing) => (&mut writing.task).await.unwrap_or_else(|error| {
+            Err(Error::Internal {
+                what: error.to_string(),
+            })
+        }),
+        None => std::future::pending().await,
+    }
+}
+
+impl Inserter {
+    async fn finish(&mut self) {
+        if self.writing.is_some() {
+            let result = written(&mut self.writing).await;
+            self.conclude(result).await;
+        }
+    }
+
+    async fn conclude(&mut self, result: Result<(), Error>) {
+        let Some(writing) = self.writing.take() else {
+            return;
+        };
+        let Err(error) = result else {
+            let held = self.context.held(&self.log, writing.checkpointed);
+            if let Some(fetch) = writing.fetch {
+                self.tell(Event::Inserted { fetch, held }).await;
+            }
+            return;
+        };
+        self.chain = None;
+        let refusal = match &error {
+            Error::Gap { .. } | Error::Own { .. } | Error::Frozen { .. } => Refusal::Gap,
+            Error::Fork { .. } => Refusal::Diverged,
+            Error::Invalid(_) => Refusal::Forged,
+            _ => {
+                tracing::warn!(log = %self.log.id, %error, "received events could not be stored");
+                Refusal::Store
+            }
+        };
+        self.refuse(writing.fetch, refusal).await;
+    }
+
+    async fn refuse(&self, fetch: Option<FetchId>, refusal: Refusal) {
+        if let Some(fetch) = fetch {
+            self.tell(Event::Refused { fetch, refusal }).await;
+        }
+    }
+
+    async fn tell(&self, event: Event) {
+        // The actor has stopped; then nobody needs to know.
+        let _ = self.events.send(event).await;
+    }
+
+    /// Verifies an answer, waits for the one before, and begins to write it.
+    async fn insert(&mut self, fetch: Option<FetchId>, checked: Checked) {
+        let (context, log) = (Arc::clone(&self.context), Arc::clone(&self.log));
+        // What another wrote, or left out, meanwhile: then the end is read anew.
+        let stale = |chain: &Chain| log.head().next > chain.next();
+        let chain = self.chain.take().filter(|chain| !stale(chain));
+        if chain.is_none() {
+            self.finish().await;
+        }
+        let linked = spawn_blocking(move || link(&context, &log, chain, checked)).await;
+        self.finish().await;
+        let linked = linked.unwrap_or_else(|_| (None, Err(Refusal::Store)));
+        let (chain, insert) = match linked {
+            (Some(chain), Ok(insert)) => (chain, insert),
+            (chain, outcome) => {
+                self.chain = chain;
+                let refusal = outcome.err().unwrap_or(Refusal::Store);
+                return self.refuse(fetch, refusal).await;
+            }
+        };
+        let checkpointed = chain.checkpointed();
+        self.chain = Some(chain);
+        let (context, log) = (Arc::clone(&self.context), Arc::clone(&self.log));
+        let task = spawn_blocking(move || write(&context, &log, insert));
+        self.writing = Some(Writing {
+            fetch,
+            task,
+            checkpointed,
+        });
+    }
+}
+
+/// Verifies an answer against the end of the log, which is read where it is not known.
+fn link(
+    context: &Context,
+    log: &Log,
+    chain: Option<Chain>,
+    checked: Checked,
+) -> (Option<Chain>, Result<Insert, Refusal>) {
+    let read = || {
+        let chain = chain.map_or_else(|| load(context, log), Ok)?;
+        let keys = context.keys.get(&context.logs, log.id.producer)?;
+        Ok((chain, keys))
+    };
+    let (mut chain, keys) = match read() {
+        Ok((chain, Some(keys))) => (chain, keys),
+        // The keys come again with the heights.
+        Ok((chain, None)) => return (Some(chain), Err(Refusal::Gap)),
+        Err(error) => {
+            let error: Error = error;
+            tracing::warn!(log = %log.id, %error, "the end of a log could not be read");
+            return (None, Err(Refusal::Store));
+        }
+    };
+    chain.freeze(log.head().frozen);
+    let insert = chain.link(&keys, checked).map(|mut insert| {
+        if !insert.runs.is_empty() {
+            insert.producer = context.keys.unstored(log.id.producer);
+        }
+        insert
+    });
+    (Some(chain), insert)
+}
+
+fn write(context: &Context, log: &Log, insert: Insert) -> Result<(), Error> {
+    let keys_stored = insert.producer.is_some();
+    context.logs.insert(log, insert)?;
+    if keys_stored {
+        context.keys.stored(log.id.producer);
+    }
+    Ok(())
+}
+
+/// Reads the end of a log.
+fn load(context: &Context, log: &Log) -> Result<Chain, Error> {
+    let head = log.head();
+    let checkpoint = last_checkpoint(context, log)?;
+    let checkpointed = checkpoint.as_ref().map_or(Offset(0), Checkpoint::to);
+    let recent = head.next.0.saturating_sub(HASHES_MAX as u64);
+    let mut at = checkpointed.max(head.first).max(Offset(recent));
+    let mut hashes = Vec::new();
+    while at < head.next {
+        let runs = context.logs.runs(log, at, PIECE_BYTES)?;
+        for run in runs {
+            hashes.extend(run.hashes());
+            at = run.next();
+        }
+    }
+    // What came meanwhile is not part of this end.
+    let surplus = at.0.saturating_sub(head.next.0);
+    hashes.truncate(
+        hashes
+            .len()
+            .saturating_sub(usize::try_from(surplus).unwrap_or(usize::MAX)),
+    );
+    Ok(Chain::new(log.key, &head, checkpoint.as_ref(), hashes))
+}
+
+/// The newest checkpoint of a log. One that cannot be read covers nothing.
+pub(crate) fn last_checkpoint(context: &Context, log: &Log) -> Result<Option<Checkpoint>, Error> {
+    let last = context.logs.last_checkpoint(log.key)?;
+    Ok(last.and_then(|(_, bytes)| Checkpoint::decode(&bytes).ok()))
+}

@@ -1,0 +1,307 @@
+//! Answering peers.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use phytomer_wire::codec::{self, FrameError};
+use phytomer_wire::events::RUN_BYTES_MAX;
+use phytomer_wire::sync::{self as wire, Part, Question};
+use phytomer_wire::{ByteStream, Inbound, Offence};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use super::client::{CHECKPOINTS_MAX, Known};
+use super::context::Context;
+use super::convert;
+use crate::store::Log;
+use crate::{Error, Head, LogKey, Offset, Run};
+
+/// Bytes of events that are read from the disk at once.
+const PIECE_BYTES: usize = 2 << 20;
+/// Bytes of events that one answer sends at most, whatever was asked for.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+/// Bytes that a peer must take while it may be silent.
+const WRITE_BYTES: usize = 64 << 10;
+
+/// Why an exchange ended early.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error("the peer took nothing in time")]
+    Stalled,
+    #[error("not a question of this protocol")]
+    Question,
+    #[error(transparent)]
+    Streams(#[from] Error),
+}
+
+/// Answers the questions of one stream until the peer ends it.
+pub(crate) async fn serve(context: Arc<Context>, turns: Arc<Semaphore>, inbound: Inbound) {
+    let (peer, mut stream) = (inbound.from, inbound.stream);
+    let outcome = match converse(&context, &turns, &mut stream).await {
+        Ok(()) => "answered",
+        Err(Broken::Frame(FrameError::Decode(_)) | Broken::Question) => {
+            context.network.report(peer, Offence::Malformed);
+            "malformed"
+        }
+        Err(Broken::Stalled) => {
+            context.network.report(peer, Offence::Unresponsive);
+            "stalled"
+        }
+        Err(error) => {
+            tracing::debug!(%peer, %error, "an answer was not finished");
+            "broken"
+        }
+    };
+    context.metrics.served.with_label_values(&[outcome]).inc();
+}
+
+async fn converse(
+    context: &Arc<Context>,
+    turns: &Semaphore,
+    stream: &mut ByteStream,
+) -> Result<(), Broken> {
+    loop {
+        let ask = codec::read::<wire::Ask>(stream);
+        // A peer that keeps a stream and says nothing is no offender: it is left.
+        let Ok(ask) = timeout(context.patience.stall, ask).await else {
+            return Ok(());
+        };
+        let Some(ask) = ask? else {
+            return Ok(());
+        };
+        let turn = turns.acquire().await.map_err(|_| Error::Closed)?;
+        let answer = async {
+            match ask.question.ok_or(Broken::Question)? {
+                Question::Heights(request) => heights(context, stream, request).await,
+                Question::Range(request) => range(context, stream, request).await,
+            }
+        };
+        let answered = timeout(context.patience.answer * 2, answer).await;
+        answered.map_err(|_| Broken::Stalled)??;
+        drop(turn);
+        send(context, stream, Part::End(wire::End {})).await?;
+        let flushed = timeout(context.patience.stall, stream.flush()).await;
+        flushed
+            .map_err(|_| Broken::Stalled)?
+            .map_err(FrameError::from)?;
+    }
+}
+
+/// Sends one part, as long as the peer takes some of it now and then.
+async fn send(context: &Context, stream: &mut ByteStream, part: Part) -> Result<(), Broken> {
+    let mut frame = Vec::new();
+    codec::write(&mut frame, &wire::Answer { part: Some(part) }).await?;
+    for piece in frame.chunks(WRITE_BYTES) {
+        let written = timeout(context.patience.stall, stream.write_all(piece)).await;
+        written
+            .map_err(|_| Broken::Stalled)?
+            .map_err(FrameError::from)?;
+    }
+    Ok(())
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let done = spawn_blocking(work).await;
+    done.map_err(|error| Error::Internal {
+        what: error.to_string(),
+    })?
+}
+
+async fn heights(
+    context: &Arc<Context>,
+    stream: &mut ByteStream,
+    request: wire::HeightsRequest,
+) -> Result<(), Broken> {
+    let known = Known {
+        session: request.session,
+        revision: request.since,
+    };
+    let reading = Arc::clone(context);
+    let parts = blocking(move || read_heights(&reading, known)).await?;
+    for part in parts {
+        send(context, stream, part).await?;
+    }
+    Ok(())
+}
+
+fn read_heights(context: &Context, known: Known) -> Result<Vec<Part>, Error> {
+    let (changed, now) = context.catalog.since(known);
+    let logs = context.logs.logs().into_iter();
+    let told: Vec<_> = logs
+        .filter_map(|log| Some((changed.get(&log.key).copied()?, log)))
+        .filter(|(_, log)| log.head().next > Offset(0))
+        .collect();
+    let mut parts = Vec::new();
+    let pages = told.chunks(wire::HEIGHTS_LOGS_MAX);
+    // One page at least: it carries the revision.
+    let pages = pages.chain(told.is_empty().then_some(told.as_slice()));
+    for page in pages {
+        let mut message = wire::Heights {
+            session: now.session,
+            revision: now.revision,
+            ..wire::Heights::default()
+        };
+        let mut producers = std::collections::BTreeSet::new();
+        for (checkpointed, log) in page {
+            let head = log.head();
+            if producers.insert(log.id.producer)
+                && let Some(keys) = context.logs.producer_keys(log.id.producer)?
+            {
+                message.keys.push(Bytes::copy_from_slice(keys.as_bytes()));
+            }
+            message.logs.push(height(log, &head, *checkpointed));
+        }
+        parts.push(Part::Heights(message));
+    }
+    if told.iter().any(|(_, log)| log.head().frozen.is_some()) {
+        let changed = |log: LogKey| changed.contains_key(&log);
+        for evidence in context.logs.evidence()? {
+            if changed(evidence.log().key())
+                && let Ok(message) = codec::decode(&evidence.encode())
+            {
+                parts.push(Part::Evidence(message));
+            }
+        }
+    }
+    Ok(parts)
+}
+
+fn height(log: &Log, head: &Head, checkpointed: Offset) -> wire::Height {
+    wire::Height {
+        log: Some(convert::log_name(&log.id)),
+        first: head.first.0,
+        next: head.next.0,
+        last: Bytes::copy_from_slice(&head.last_hash.0),
+        checkpointed: checkpointed.min(head.next).0,
+    }
+}
+
+async fn range(
+    context: &Arc<Context>,
+    stream: &mut ByteStream,
+    request: wire::RangeRequest,
+) -> Result<(), Broken> {
+    let key = convert::log_key(&request.log).map_err(|_| Broken::Question)?;
+    let from = Offset(request.from);
+    let Some(log) = context.logs.log(key) else {
+        return gone(context, stream, Offset(u64::MAX)).await;
+    };
+    let head = log.head();
+    if from < head.first {
+        return gone(context, stream, head.first).await;
+    }
+    let mut left = usize::try_from(request.bytes_max)
+        .map_or(ANSWER_BYTES_MAX, |max| max.clamp(1, ANSWER_BYTES_MAX));
+    let to = Offset(request.to).min(head.next);
+    let (mut at, to) = match from < to {
+        true => {
+            let (reading, log) = (Arc::clone(context), Arc::clone(&log));
+            (from, blocking(move || round_up(&reading, &log, to)).await?)
+        }
+        false => (from, from),
+    };
+    let read = |at, left| {
+        let (reading, log) = (Arc::clone(context), Arc::clone(&log));
+        spawn_blocking(move || read_piece(&reading, &log, at..to, left))
+    };
+    let mut reading = (at < to).then(|| read(at, left));
+    while let Some(piece) = reading.take() {
+        let piece = piece.await.map_err(|error| Error::Internal {
+            what: error.to_string(),
+        })??;
+        left = left.saturating_sub(piece.bytes);
+        at = piece.next;
+        // The next piece is read while this one is sent.
+        reading = (at < to && left > 0 && piece.bytes > 0).then(|| read(at, left));
+        context.metrics.served_bytes.inc_by(piece.bytes as u64);
+        for frame in piece.frames {
+            send(context, stream, Part::Run(frame)).await?;
+        }
+    }
+    let (reading, after) = (Arc::clone(context), Offset(request.checkpoints_after));
+    let checkpoints = blocking(move || reading.logs.checkpoints(key, after, CHECKPOINTS_MAX));
+    for (end, bytes) in checkpoints.await? {
+        if end > at {
+            break;
+        }
+        let message = codec::decode(&bytes).map_err(FrameError::from)?;
+        send(context, stream, Part::Checkpoint(message)).await?;
+    }
+    Ok(())
+}
+
+async fn gone(context: &Context, stream: &mut ByteStream, first: Offset) -> Result<(), Broken> {
+    let gone = wire::Gone { first: first.0 };
+    send(context, stream, Part::Gone(gone)).await
+}
+
+/// The end of the checkpoint that covers the event before `to`, or `to` where none does.
+fn round_up(context: &Context, log: &Log, to: Offset) -> Result<Offset, Error> {
+    let before = Offset(to.0.saturating_sub(1));
+    let covering = context.logs.checkpoints(log.key, before, 1)?;
+    Ok(covering.first().map_or(to, |(end, _)| *end))
+}
+
+struct Piece {
+    frames: Vec<Bytes>,
+    bytes: usize,
+    next: Offset,
+}
+
+/// Reads a piece of a range, `left` bytes at most. Where that is the end of the answer before the
+/// end of the range, it ends with a checkpoint if it can.
+fn read_piece(
+    context: &Context,
+    log: &Log,
+    range: std::ops::Range<Offset>,
+    left: usize,
+) -> Result<Piece, Error> {
+    let mut runs = context.logs.runs(log, range.start, left.min(PIECE_BYTES))?;
+    let mut end = runs.last().map_or(range.start, Run::next).min(range.end);
+    let bytes: usize = runs.iter().map(|run| run.as_bytes().len()).sum();
+    if end < range.end && bytes >= left.min(PIECE_BYTES) / 2 && left <= PIECE_BYTES {
+        let covered = context
+            .logs
+            .checkpoints(log.key, range.start, CHECKPOINTS_MAX)?;
+        let ends = covered.iter().map(|(to, _)| *to);
+        end = ends.filter(|to| *to <= end).next_back().unwrap_or(end);
+    }
+    runs.retain(|run| run.first() < end);
+    if let Some(last) = runs.pop() {
+        runs.extend(last.ending_at(end));
+    }
+    let bytes = runs.iter().map(|run| run.as_bytes().len()).sum();
+    Ok(Piece {
+        frames: join(runs),
+        bytes,
+        next: end,
+    })
+}
+
+/// Joins small runs, so that few frames carry many.
+fn join(runs: Vec<Run>) -> Vec<Bytes> {
+    let mut frames: Vec<Bytes> = Vec::new();
+    let mut joined = BytesMut::new();
+    for run in runs {
+        let bytes = run.as_bytes();
+        if !joined.is_empty() && joined.len() + bytes.len() > RUN_BYTES_MAX {
+            frames.push(joined.split().freeze());
+        }
+        if joined.is_empty() && bytes.len() * 2 > RUN_BYTES_MAX {
+            // Large enough to go as it is.
+            frames.push(bytes.clone());
+        } else {
+            joined.extend_from_slice(bytes);
+        }
+    }
+    if !joined.is_empty() {
+        frames.push(joined.freeze());
+    }
+    frames
+}
