@@ -105,30 +105,21 @@ pub(crate) fn join(shared: &Arc<Shared>, id: BlobId, hints: &[PeerId]) -> Fetch 
     let span = tracing::debug_span!("fetch", %id);
     let drive = async move {
         loop {
-            let abandoned = {
-                let fetched = run(&shared, id, &hints, &progress);
-                tokio::select! {
-                    biased;
-                    fetched = fetched => {
-                        count(&shared, &fetched);
-                        shared.fetches.lock().remove(&id);
-                        outcome.send_replace(Some(fetched));
-                        return;
-                    }
-                    () = outcome.closed() => true,
-                }
-            };
+            let fetched = run(&shared, id, &hints, &progress, &outcome).await;
             let mut fetches = shared.fetches.lock();
-            if abandoned && outcome.receiver_count() == 0 {
-                fetches.remove(&id);
-                shared
-                    .metrics
-                    .fetches
-                    .with_label_values(&["abandoned"])
-                    .inc();
-                return;
+            let abandoned = outcome.receiver_count() == 0;
+            if matches!(fetched, Err(Error::Stopped))
+                && !abandoned
+                && !shared.shutdown.is_cancelled()
+            {
+                // It was abandoned, and then somebody joined: go on from what has arrived.
+                continue;
             }
-            // Somebody joined in the meantime: go on from what has arrived.
+            fetches.remove(&id);
+            drop(fetches);
+            count(&shared, &fetched);
+            outcome.send_replace(Some(fetched));
+            return;
         }
     };
     tasks.spawn(drive.instrument(span));
@@ -138,6 +129,7 @@ pub(crate) fn join(shared: &Arc<Shared>, id: BlobId, hints: &[PeerId]) -> Fetch 
 fn count(shared: &Shared, fetched: &Result<Stat, Error>) {
     let outcome = match fetched {
         Ok(_) => "fetched",
+        Err(Error::Stopped) => "abandoned",
         Err(Error::NoProvider { .. }) => "no-provider",
         Err(_) => "failed",
     };
@@ -150,6 +142,7 @@ async fn run(
     id: BlobId,
     hints: &[PeerId],
     progress: &watch::Sender<Progress>,
+    outcome: &watch::Sender<Outcome>,
 ) -> Result<Stat, Error> {
     if let Some(stat) = here(shared, id).await? {
         let (size, providers) = (stat.size, 0);
@@ -161,14 +154,19 @@ async fn run(
         return Ok(stat);
     }
     let network = shared.network.get().ok_or(Error::Offline)?;
-    let turn = shared.fetch_slots.acquire();
-    let _turn = turn.await.map_err(|_| Error::Stopped)?;
+    let ended = async {
+        tokio::select! {
+            () = shared.shutdown.cancelled() => {}
+            () = outcome.closed() => {}
+        }
+    };
+    tokio::pin!(ended);
+    let _turn = tokio::select! {
+        turn = shared.fetch_slots.acquire() => turn.map_err(|_| Error::Stopped)?,
+        () = &mut ended => return Err(Error::Stopped),
+    };
     let download = Download::new(shared, network, id, progress);
-    let fetched = shared
-        .shutdown
-        .run_until_cancelled(download.run(hints))
-        .await;
-    fetched.unwrap_or(Err(Error::Stopped))?;
+    download.run(hints, ended).await?;
     shared.library.stat(id).ok_or(Error::NotFound { id })
 }
 

@@ -186,7 +186,8 @@ impl Transfer<'_> {
             let proof = match proof {
                 Ok(proof) => proof,
                 Err(error) => {
-                    debug!(error = %self.shared.repair(error), "a span cannot be sent");
+                    let error = self.shared.repair(error);
+                    debug!(%error, span, "a span cannot be sent");
                     return self.send_gone(span).await;
                 }
             };

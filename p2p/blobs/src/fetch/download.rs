@@ -102,8 +102,16 @@ impl<'a> Download<'a> {
         }
     }
 
-    pub(super) async fn run(mut self, hints: &[PeerId]) -> Result<(), Error> {
-        let driven = self.drive(hints).await;
+    /// Fetches until all is here, nobody has what is missing, or `ended` says so.
+    pub(super) async fn run(
+        mut self,
+        hints: &[PeerId],
+        ended: impl Future<Output = ()>,
+    ) -> Result<(), Error> {
+        let driven = tokio::select! {
+            driven = self.drive(hints) => driven,
+            () = ended => Err(Error::Stopped),
+        };
         // What has arrived is kept, however this ended.
         let Some(begun) = self.begun.take() else {
             return driven;

@@ -132,7 +132,7 @@ impl Proxy {
         let mut head = codec::read::<SpanHead>(&mut self.behind).await.ok()??;
         if head.gone {
             // Claimed spans that are not there: the claimer fills them with zeros.
-            if let Vice::ClaimSize(_) = self.vice {
+            if let Vice::ClaimSize(size) = self.vice {
                 head.gone = false;
                 codec::write(&mut self.front, &head).await.ok()?;
                 self.front
@@ -148,6 +148,10 @@ impl Proxy {
         let mut content = vec![0; usize::try_from(len).unwrap()];
         self.behind.read_exact(&mut content).await.ok()?;
         match self.vice {
+            Vice::ClaimSize(size) => {
+                let len = SPAN_BYTES.min(size.saturating_sub(head.index * SPAN_BYTES));
+                content.resize(usize::try_from(len).unwrap(), 0);
+            }
             Vice::FlipContent => content[0] ^= 0x80,
             Vice::FlipProof => {
                 let mut proof = head.proof.to_vec();
