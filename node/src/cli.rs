@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{demo, dev, doctor, init, keys, recognise, run, status, verify};
+use crate::commands::{
+    blob, demo, dev, doctor, init, keys, peers, recognise, run, status, stream, verify,
+};
 
 /// The node of a network that recognises, certifies and trades plants.
 ///
@@ -44,6 +46,12 @@ pub(crate) enum Command {
     Demo(demo::Args),
     /// Say how a running node is.
     Status(status::Args),
+    /// Say who a running node is connected to; dial and ban peers.
+    Peers(peers::Args),
+    /// Read and write signed event streams.
+    Stream(stream::Args),
+    /// Add and get content by its hash.
+    Blob(blob::Args),
     /// Look for what keeps a node from running, and say how to mend it.
     Doctor(doctor::Args),
     /// Say which plant a photo shows; needs no node.

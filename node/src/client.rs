@@ -1,5 +1,7 @@
 //! A client of a running node: its REST API and its JSON-RPC.
 
+mod network;
+
 use std::time::Duration;
 
 use alloy::network::EthereumWallet;
@@ -17,6 +19,8 @@ use reqwest::multipart;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::Url;
+
+pub(crate) use network::LogRange;
 
 /// How long one request may take; certifying waits for a block.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -270,20 +274,30 @@ impl Client {
     }
 
     fn write(&self, path: &str) -> Result<reqwest::RequestBuilder> {
+        self.as_operator(self.http.post(self.base.join(path)?))
+    }
+
+    fn as_operator(&self, request: reqwest::RequestBuilder) -> Result<reqwest::RequestBuilder> {
         let token = self.token.as_ref().ok_or_else(|| {
-            eyre!("writing needs the node's operator token: give --token-file with the file `operator.token` of its data folder")
+            eyre!("this needs the node's operator token: give --token-file with the file `operator.token` of its data folder, or that folder with --data-dir")
         })?;
-        Ok(self.http.post(self.base.join(path)?).bearer_auth(token))
+        Ok(request.bearer_auth(token))
     }
 
     async fn send<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T> {
+        let body = self.answer(request).await?.bytes().await?;
+        serde_json::from_slice(&body)
+            .wrap_err("the node's answer has another shape than this version knows")
+    }
+
+    /// A successful answer, or the problem in words.
+    async fn answer(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response> {
         let answer = request.send().await.wrap_err_with(|| self.unreachable())?;
         let status = answer.status();
-        let body = answer.bytes().await?;
         if status.is_success() {
-            return serde_json::from_slice(&body)
-                .wrap_err("the node's answer has another shape than this version knows");
+            return Ok(answer);
         }
+        let body = answer.bytes().await?;
         Err(match serde_json::from_slice::<Problem>(&body) {
             Ok(Problem {
                 title,

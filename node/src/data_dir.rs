@@ -6,6 +6,10 @@
 //! operator.token   what writes over REST need, 0600
 //! keys/            the root secret, encrypted, 0600
 //! db/              RocksDB
+//! blobs/           content by its BLAKE3 hash
+//! kafka.token      the password of Kafka clients, 0600; once the endpoint is on
+//! kafka.cert.pem   the endpoint's certificate and key, 0600; once it is not on loopback
+//! kafka.key.pem
 //! VERSION          the layout's version
 //! ```
 
@@ -14,6 +18,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use color_eyre::eyre::{Result, WrapErr, ensure, eyre};
+
+use crate::settings::Preset;
 
 /// The version of this layout.
 pub(crate) const LAYOUT_VERSION: u32 = 1;
@@ -38,6 +44,11 @@ impl DataDir {
     /// `~/.phytomer/dev`, the development node's.
     pub(crate) fn default_dev() -> Result<Self> {
         Ok(Self::new(home()?.join(".phytomer").join("dev")))
+    }
+
+    /// `~/.phytomer/follower`, of a development node that follows another one.
+    pub(crate) fn default_follower() -> Result<Self> {
+        Ok(Self::new(home()?.join(".phytomer").join("follower")))
     }
 
     /// The folder itself.
@@ -68,6 +79,28 @@ impl DataDir {
     /// The database.
     pub(crate) fn db(&self) -> PathBuf {
         self.root.join("db")
+    }
+
+    /// The password of Kafka clients.
+    pub(crate) fn kafka_token(&self) -> PathBuf {
+        self.root.join("kafka.token")
+    }
+
+    /// The certificate of the Kafka endpoint.
+    pub(crate) fn kafka_cert(&self) -> PathBuf {
+        self.root.join("kafka.cert.pem")
+    }
+
+    /// The key of the Kafka endpoint's certificate.
+    pub(crate) fn kafka_key(&self) -> PathBuf {
+        self.root.join("kafka.key.pem")
+    }
+
+    /// Where the settings of this folder begin: with those of a development network unless its
+    /// chain is of another one.
+    pub(crate) fn preset(&self) -> Preset {
+        let spec = crate::commands::init::read_genesis(&self.genesis());
+        spec.map_or(Preset::Dev, |spec| Preset::of(&spec.network))
     }
 
     fn version(&self) -> PathBuf {

@@ -202,3 +202,42 @@ pub(crate) fn chain(error: &color_eyre::Report) -> String {
 pub(crate) fn heading(text: &str) {
     println!("\n{}", text.if_supports_color(Stdout, |text| text.bold()));
 }
+
+/// Rows below their header, each column as wide as its widest cell.
+#[expect(
+    clippy::print_stdout,
+    reason = "this module is what the program prints"
+)]
+pub(crate) fn table<const N: usize>(header: &[&str; N], rows: &[[String; N]]) {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([header[column].len()]).max().unwrap_or(0)
+    };
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |cells: [&str; N]| -> String {
+        let padded = cells.iter().zip(widths);
+        let padded: Vec<_> = padded
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        padded.join("  ").trim_end().to_owned()
+    };
+    println!(
+        "{}",
+        line(*header).if_supports_color(Stdout, |text| text.bold())
+    );
+    for row in rows {
+        println!(
+            "{}",
+            line(std::array::from_fn(|column| row[column].as_str()))
+        );
+    }
+}
+
+/// How far something has come, on standard error.
+#[expect(
+    clippy::print_stderr,
+    reason = "this module is what the program prints"
+)]
+pub(crate) fn progress(text: &str) {
+    eprintln!("{text}");
+}

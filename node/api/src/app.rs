@@ -12,9 +12,13 @@ use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use http::Method;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
+use phytomer_blobs::Blobs;
 use phytomer_identity::OperatorToken;
 use phytomer_ledger::Ledger;
+use phytomer_p2p::P2p;
+use phytomer_pqc::OperatorId;
 use phytomer_registry::Registry;
+use phytomer_streams::Streams;
 use phytomer_telemetry::MetricsRegistry;
 use serde::Serialize;
 use tokio::sync::Semaphore;
@@ -32,8 +36,8 @@ use crate::guard::rate::{PerMinute, RateLimiter};
 use crate::guard::{load, origin};
 use crate::health::Probe;
 use crate::limits::{
-    CONCURRENT_REQUESTS_MAX, EVENT_STREAMS_MAX, RATE_LIMITED_CLIENTS_MAX, RECOGNITIONS_PER_MINUTE,
-    RECOGNITIONS_PER_MINUTE_TOTAL, WS_CONNECTIONS_MAX,
+    BLOB_FETCHES_MAX, CONCURRENT_REQUESTS_MAX, EVENT_STREAMS_MAX, RATE_LIMITED_CLIENTS_MAX,
+    RECOGNITIONS_PER_MINUTE, RECOGNITIONS_PER_MINUTE_TOTAL, WS_CONNECTIONS_MAX,
 };
 use crate::metrics::{self, Metrics};
 use crate::problem::{Kind, Problem};
@@ -46,6 +50,8 @@ pub struct Services {
     pub ledger: Ledger,
     /// Answers REST.
     pub registry: Registry,
+    /// The network and what travels over it.
+    pub network: NetworkServices,
     /// What `/v1/node` tells beside the head.
     pub about: About,
     /// What `/readyz` asks.
@@ -54,6 +60,32 @@ pub struct Services {
     pub metrics: MetricsRegistry,
     /// Who may write.
     pub operator_token: OperatorToken,
+}
+
+/// The network and what travels over it.
+#[derive(Clone)]
+pub struct NetworkServices {
+    /// Connects the node with its peers.
+    pub p2p: P2p,
+    /// Signed event logs.
+    pub streams: Streams,
+    /// Content by its hash.
+    pub blobs: Blobs,
+    /// What an operator set.
+    pub about: NetworkAbout,
+}
+
+/// What does not change about the network while a node runs.
+#[derive(Clone, Debug)]
+pub struct NetworkAbout {
+    /// The operator whose keys sign this node's events.
+    pub operator: OperatorId,
+    /// The addresses that the node begins with.
+    pub bootstrap: Vec<String>,
+    /// Whether it looks for peers on the local network.
+    pub mdns: bool,
+    /// Whether it refuses peers whose keys a quantum computer could find.
+    pub require_post_quantum: bool,
 }
 
 /// What does not change while a node runs.
@@ -101,6 +133,7 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) recognitions: RateLimiter,
     pub(crate) event_streams: Arc<Semaphore>,
+    pub(crate) blob_fetches: Arc<Semaphore>,
     pub(crate) ws_connections: Arc<Semaphore>,
     pub(crate) rpc: rpc::Rpc,
     pub(crate) shutdown: CancellationToken,
@@ -137,6 +170,7 @@ pub fn router(
             Instant::now(),
         ),
         event_streams: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
+        blob_fetches: Arc::new(Semaphore::new(BLOB_FETCHES_MAX)),
         ws_connections: Arc::new(Semaphore::new(WS_CONNECTIONS_MAX)),
         rpc: rpc::Rpc::new(&services, public_url, metrics.clone(), shutdown.clone()),
         metrics: metrics.clone(),
@@ -172,7 +206,7 @@ pub fn router(
 fn cors(policy: &Policy) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(policy.origins().collect::<Vec<_>>())
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
         .allow_headers([
             AUTHORIZATION,
             CONTENT_TYPE,

@@ -9,7 +9,8 @@
 //! * `/v1/…`: the use cases of the [`Registry`](phytomer_registry::Registry). What acts in the
 //!   node's name needs the
 //!   [`OperatorToken`](phytomer_identity::OperatorToken); reading is open.
-//! * `/v1/events`: what happens on the ledger, as a stream that can be resumed.
+//! * `/v1/network`, `/v1/streams`, `/v1/blobs`: the peers, and what travels between them.
+//! * `/v1/events`: what happens, from the signed event streams, and can be resumed.
 //! * `/openapi.json`, `/livez`, `/readyz`, `/metrics`; and the web page under every other path.
 //!
 //! Whatever goes wrong is answered with a [`Problem`] that ends with what to do.
@@ -37,10 +38,16 @@ mod rpc;
 mod server;
 #[cfg(test)]
 mod testing;
+mod views;
 
-pub use app::{About, IssuerAbout, ModelAbout, Services, router};
+pub use app::{About, IssuerAbout, ModelAbout, NetworkAbout, NetworkServices, Services, router};
 pub use config::{Config, DEFAULT_PORT, OperatorAccess};
 pub use error::Error;
 pub use health::Probe;
 pub use problem::{Kind, PROBLEM_CONTENT_TYPE, Problem};
 pub use server::{Server, serve};
+pub use views::{
+    BlobList, BlobView, DialFailureView, Encoding, EventPage, EventView, EvidenceList,
+    EvidenceView, LogView, NetworkView, NewEvent, PeerCounts, PeerList, PeerView, PositionView,
+    ReachabilityView, StreamList, StreamView,
+};

@@ -83,3 +83,27 @@ pub const RECOGNITIONS_PER_MINUTE_TOTAL: u32 = 600;
 
 /// Addresses whose recognitions are counted at once.
 pub const RATE_LIMITED_CLIENTS_MAX: usize = 4_096;
+
+/// Logs that one event stream reads; more are left out.
+pub const EVENT_LOGS_MAX: usize = phytomer_registry::FEED_LOGS_MAX;
+
+/// Events in one page of a log.
+pub const EVENTS_PAGE_LEN_MAX: usize = 1_000;
+
+/// Bytes of events in one page of a log; one larger event is given alone.
+pub const EVENTS_PAGE_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes of an event to append, as JSON: the largest one with room for its encoding.
+pub const EVENT_BYTES_MAX: usize = 2 * phytomer_streams::EVENT_BYTES_MAX;
+
+/// How long adding a blob may take.
+pub const BLOB_UPLOAD_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+
+/// Fetches of blobs that go on while nobody waits for them.
+pub const BLOB_FETCHES_MAX: usize = 64;
+
+/// Blobs in a list.
+pub const BLOBS_LEN_MAX: usize = 1_000;
+
+/// How long a request waits for a blob to be fetched before it tells how far it has come.
+pub const BLOB_FETCH_WAIT: Duration = Duration::from_secs(5);

@@ -34,6 +34,9 @@ use crate::{events, health, rest, rpc};
         (name = "verification", description = "Check credentials."),
         (name = "trade", description = "Sell certificates through escrow."),
         (name = "events", description = "Follow what happens."),
+        (name = "network", description = "The peers of this node."),
+        (name = "streams", description = "Signed events, with the same offsets on every node."),
+        (name = "blobs", description = "Content by its BLAKE3 hash."),
         (name = "node", description = "What this node is."),
         (name = "operations", description = "Run a node."),
     ),
@@ -82,7 +85,9 @@ pub(crate) fn routes(operator: Arc<Operator>) -> Router<Arc<App>> {
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.post].into_iter().flatten()
+    [&mut item.get, &mut item.post, &mut item.delete]
+        .into_iter()
+        .flatten()
 }
 
 /// Adds the errors that operations share.

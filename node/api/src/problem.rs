@@ -75,12 +75,21 @@ kinds! {
     /// The photo shows no plant that the model knows.
     UNKNOWN_PLANT = UNPROCESSABLE_ENTITY, "unknown-plant", "The plant was not recognised",
         "name the species in `scientificName`, or take a clearer photo of one leaf";
+    /// The node makes no blocks.
+    NOT_PRODUCING = CONFLICT, "not-producing", "This node does not produce blocks",
+        "send the request to a node that does";
     /// A contract refused.
     REFUSED = UNPROCESSABLE_ENTITY, "refused", "The ledger refused the transaction",
         "read the certificate's or offer's current state and decide again";
     /// Too many requests.
     RATE = TOO_MANY_REQUESTS, "rate", "Too many requests",
         "wait as long as `Retry-After` says";
+    /// A peer cannot be reached.
+    UNREACHABLE = BAD_GATEWAY, "unreachable", "The peer cannot be reached",
+        "check its address, and that it runs and is of this network (`phytomer status` there)";
+    /// There is no room.
+    NO_ROOM = INSUFFICIENT_STORAGE, "no-room", "There is no room for it",
+        "free some space, or remove blobs that are not needed";
     /// A bug.
     INTERNAL = INTERNAL_SERVER_ERROR, "internal", "The node failed to answer",
         "see the node's log under the id in `x-request-id`";

@@ -15,23 +15,29 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use bytes::Bytes;
 use http::{Request, StatusCode};
+use parking_lot::Mutex;
+use phytomer_blobs::Blobs;
 use phytomer_genesis::{DevAccount, Issuer as GenesisIssuer, dev};
 use phytomer_identity::{Issuer, OperatorToken, Secret, derive_ledger_signer};
 use phytomer_inference::{InferenceConfig, Recogniser};
 use phytomer_ledger::{Chain, Ledger, SystemClock};
-use phytomer_registry::Registry;
+use phytomer_pqc::OperatorKey;
+use phytomer_registry::{Documents, Registry};
 use phytomer_store::{MemoryStore, Store};
 use phytomer_telemetry::MetricsRegistry;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
-use crate::{About, Config, IssuerAbout, ModelAbout, Probe, Services, router};
+use crate::{
+    About, Config, IssuerAbout, ModelAbout, NetworkAbout, NetworkServices, Probe, Services, router,
+};
 
 /// Runs the node of all tests.
 pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
@@ -158,6 +164,7 @@ pub(crate) fn services() -> Services {
     );
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let ledger = ledger(&store, &spec, &metrics, &shutdown);
+    let network = network(&store, &metrics, &shutdown);
     let recogniser = phytomer_inference::spawn(
         InferenceConfig::default(),
         Recogniser::shipped().unwrap(),
@@ -186,6 +193,7 @@ pub(crate) fn services() -> Services {
         ledger: ledger.clone(),
         recogniser,
         store,
+        streams: network.streams.clone(),
         issuer,
         ledger_signer,
     };
@@ -193,10 +201,101 @@ pub(crate) fn services() -> Services {
     Services {
         registry: Registry::new(parts, &metrics).unwrap(),
         ledger,
+        network,
         about,
         probes: vec![Probe::new("ledger", || Ok(()))],
         metrics,
         operator_token: OperatorToken::open_or_create(&folder.path().join("token")).unwrap(),
+    }
+}
+
+/// Peers over real sockets, streams in memory, blobs in a folder that is removed at the end of the
+/// process.
+fn network(
+    store: &Arc<dyn Store>,
+    metrics: &MetricsRegistry,
+    shutdown: &CancellationToken,
+) -> NetworkServices {
+    let tasks = TaskTracker::new();
+    let key = OperatorKey::from_seeds(&[1; 32], &[2; 32]);
+    let operator = key.public().id();
+    let p2p = phytomer_p2p::Config {
+        listen: vec!["/ip4/127.0.0.1/tcp/0".into()],
+        mdns: false,
+        ..phytomer_p2p::Config::default()
+    };
+    let p2p = phytomer_p2p::spawn(
+        p2p,
+        phytomer_p2p::Parts {
+            seed: *Secret::random().unwrap().expose(),
+            network: "dev-1337".into(),
+            agent: "phytomer/test".into(),
+            services: Vec::new(),
+            store: Arc::clone(store),
+            registry: metrics,
+            tasks: &tasks,
+            shutdown: shutdown.clone(),
+            transport: phytomer_p2p::Transport::sockets(),
+        },
+    );
+    let streams = phytomer_streams::spawn(
+        phytomer_streams::Config::default(),
+        phytomer_streams::Parts {
+            store: Arc::clone(store),
+            key: Arc::new(key),
+            clock: Arc::new(phytomer_streams::SystemClock),
+            registry: metrics,
+            tasks: &tasks,
+            shutdown: shutdown.clone(),
+        },
+    );
+    NetworkServices {
+        p2p: p2p.unwrap(),
+        streams: streams.unwrap(),
+        blobs: blobs(store, metrics, &tasks, shutdown),
+        about: NetworkAbout {
+            operator,
+            bootstrap: Vec::new(),
+            mdns: false,
+            require_post_quantum: false,
+        },
+    }
+}
+
+fn blobs(
+    store: &Arc<dyn Store>,
+    metrics: &MetricsRegistry,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> Blobs {
+    static FOLDERS: Mutex<Vec<TempDir>> = Mutex::new(Vec::new());
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = phytomer_blobs::Config {
+        dir: folder.path().join("blobs"),
+        ..phytomer_blobs::Config::default()
+    };
+    // There is nobody to ask.
+    config.fetch.search_interval_ms = 10;
+    config.fetch.search_timeout_ms = 20;
+    FOLDERS.lock().push(folder);
+    let parts = phytomer_blobs::Parts {
+        store: Arc::clone(store),
+        network: None,
+        sources: vec![Arc::new(Issued(Documents::new(Arc::clone(store))))],
+        clock: Arc::new(phytomer_blobs::SystemClock),
+        metrics,
+        tasks: tasks.clone(),
+        shutdown: shutdown.clone(),
+    };
+    phytomer_blobs::spawn(config, parts).unwrap()
+}
+
+/// The documents that the node issued, as blobs.
+struct Issued(Documents);
+
+impl phytomer_blobs::Source for Issued {
+    fn get(&self, id: phytomer_blobs::BlobId) -> Option<Bytes> {
+        self.0.by_content(id.as_bytes()).unwrap()
     }
 }
 
@@ -275,6 +374,9 @@ pub(crate) fn any_json() -> impl Strategy<Value = Value> {
             "price",
             "buyer",
             "owner",
+            "peer",
+            "key",
+            "encoding",
             "proof",
             "@context",
             "issuer",

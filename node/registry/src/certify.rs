@@ -42,6 +42,7 @@ pub(crate) async fn certify(
     details: Details,
     key: Option<String>,
 ) -> Result<Certificate, Error> {
+    node.check_producing()?;
     let request = fingerprint(&photo, &details)?;
     let _in_progress = match &key {
         Some(key) => Some(

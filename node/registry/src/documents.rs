@@ -9,8 +9,11 @@ use phytomer_store::{Batch, Store, Table};
 
 use crate::error::Error;
 
-/// First byte of the keys of this crate in [`Table::Indexes`].
+/// First byte of the keys of this crate in [`Table::Indexes`]: answers to idempotency keys.
 const IDEMPOTENCY_PREFIX: u8 = b'k';
+/// First byte of the keys of this crate in [`Table::Indexes`]: BLAKE3 of a credential's bytes →
+/// its credential hash, so that it is found as a blob too.
+const CREDENTIAL_BLOB_PREFIX: u8 = b'b';
 /// Key of the counter of status indexes in [`Table::Meta`].
 const STATUS_INDEX_KEY: &[u8] = b"registry/next-status-index";
 
@@ -25,7 +28,7 @@ pub(crate) struct Remembered {
 
 /// The documents. Cheap to clone; reads and writes run on blocking threads.
 #[derive(Clone)]
-pub(crate) struct Documents {
+pub struct Documents {
     store: Arc<dyn Store>,
 }
 
@@ -46,6 +49,9 @@ impl Draft {
 
     /// Adds a signed credential under its hash.
     pub(crate) fn credential(&mut self, hash: B256, credential: Vec<u8>) {
+        let blob = blake3::hash(&credential);
+        self.batch
+            .put(Table::Indexes, credential_blob_key(blob), hash.to_vec());
         self.batch
             .put(Table::Credentials, hash.to_vec(), credential);
     }
@@ -62,8 +68,44 @@ impl Draft {
 }
 
 impl Documents {
-    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+    /// The documents in a store.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>) -> Self {
         Self { store }
+    }
+
+    /// A photo or a signed credential by the BLAKE3 hash of its bytes. Blocks while it reads.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn by_content(&self, hash: &[u8; 32]) -> Result<Option<Bytes>, phytomer_store::Error> {
+        let reader = self.store.snapshot();
+        if let Some(photo) = reader.get(Table::Blobs, hash)? {
+            return Ok(Some(photo));
+        }
+        let key = credential_blob_key(blake3::Hash::from_bytes(*hash));
+        match reader.get(Table::Indexes, &key)? {
+            Some(credential) => reader.get(Table::Credentials, &credential),
+            None => Ok(None),
+        }
+    }
+
+    /// Has a credential found by the BLAKE3 hash of its bytes too, and returns that. Those that
+    /// earlier versions wrote are not indexed yet.
+    pub(crate) async fn index_credential(
+        &self,
+        hash: B256,
+        credential: &[u8],
+    ) -> Result<blake3::Hash, Error> {
+        let blob = blake3::hash(credential);
+        let key = credential_blob_key(blob);
+        if self.get(Table::Indexes, key.clone()).await?.is_none() {
+            let mut batch = Batch::new();
+            batch.put(Table::Indexes, key, hash.to_vec());
+            let store = Arc::clone(&self.store);
+            blocking(move || Ok(store.write(batch)?)).await?;
+        }
+        Ok(blob)
     }
 
     /// Writes a draft durably.
@@ -141,6 +183,12 @@ fn idempotency_key(key: &str) -> Vec<u8> {
     bytes
 }
 
+fn credential_blob_key(hash: blake3::Hash) -> Vec<u8> {
+    let mut bytes = vec![CREDENTIAL_BLOB_PREFIX];
+    bytes.extend_from_slice(hash.as_bytes());
+    bytes
+}
+
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
@@ -179,6 +227,31 @@ mod tests {
         );
         assert_eq!(documents.remembered("key").await.unwrap(), Some(remembered));
         assert_eq!(documents.remembered("other").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn photos_and_credentials_are_found_as_content_too_those_of_old_folders_once_indexed() {
+        let documents = Documents::new(Arc::new(MemoryStore::new()));
+        let mut draft = Draft::default();
+        draft.photo(Bytes::from_static(b"leaf"));
+        draft.credential(B256::repeat_byte(7), b"{}".to_vec());
+        draft
+            .batch
+            .put(Table::Credentials, vec![8; 32], b"old".to_vec());
+        documents.write(draft).await.unwrap();
+        let content = |bytes: &[u8]| {
+            let hash = blake3::hash(bytes);
+            documents.by_content(hash.as_bytes()).unwrap()
+        };
+        assert_eq!(content(b"leaf").unwrap(), "leaf");
+        assert_eq!(content(b"{}").unwrap(), "{}");
+        assert_eq!(content(b"old"), None);
+        let indexed = documents
+            .index_credential(B256::repeat_byte(8), b"old")
+            .await;
+        assert_eq!(indexed.unwrap(), blake3::hash(b"old"));
+        assert_eq!(content(b"old").unwrap(), "old");
+        assert_eq!(content(b"other"), None);
     }
 
     #[tokio::test]

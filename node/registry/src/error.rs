@@ -57,6 +57,9 @@ pub enum Error {
         /// The contract's error in words.
         reason: String,
     },
+    /// This node makes no blocks, so it can write nothing on the ledger.
+    #[error("this node does not produce blocks yet; send the request to a node that does")]
+    NotProducing,
     /// The image cannot be recognised.
     #[error(transparent)]
     Recognition(#[from] phytomer_inference::Error),
@@ -66,6 +69,9 @@ pub enum Error {
     /// The ledger did not answer or did not take the transaction.
     #[error("the ledger did not take it: {0}; try again, and see GET /readyz if it persists")]
     Ledger(String),
+    /// Event streams could not be read.
+    #[error("the event streams failed: {0}")]
+    Streams(#[from] phytomer_streams::Error),
     /// The store failed.
     #[error("the node's store failed: {0}")]
     Store(#[from] phytomer_store::Error),

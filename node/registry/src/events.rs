@@ -1,22 +1,24 @@
-//! What happens, as events that a client can follow and resume.
+//! What happens on the ledger, as events.
+//!
+//! A node that makes blocks publishes them as signed events of two streams: the blocks themselves,
+//! and what happens to certificates. Whoever follows reads them from there ([`crate::feed`]).
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
 
 use alloy::primitives::{B256, Log, U256};
 use alloy::sol_types::SolEventInterface;
-use futures::Stream;
 use jiff::Timestamp;
 use phytomer_contracts::{Escrow, PlantCertificate};
 use phytomer_genesis::predeploy;
-use phytomer_ledger::{Follower, Ledger};
-use phytomer_primitives::{BlockNumber, CommittedBlock};
+use phytomer_primitives::CommittedBlock;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use crate::certify;
 use crate::chain::{format_tusd, reason, status_name, timestamp};
+use crate::documents::Documents;
 use crate::error::Error;
 use crate::types::CertificateId;
 
@@ -131,50 +133,56 @@ pub struct Event {
     pub data: serde_json::Value,
 }
 
-/// Events after `after`, from the ledger's blocks; from the next block where absent.
-pub(crate) fn follow(
-    ledger: &Ledger,
-    after: Option<EventId>,
-) -> impl Stream<Item = Result<Event, Error>> + Send + use<> {
-    let first = after.map_or_else(|| ledger.head().number.0 + 1, |after| after.block);
-    let reader = Reader {
-        follower: ledger.follow(BlockNumber(first)),
-        after,
-        waiting: VecDeque::new(),
-    };
-    futures::stream::try_unfold(reader, |mut reader| async move {
-        reader.next().await.map(|event| Some((event, reader)))
-    })
-}
-
-/// Turns blocks into events one by one.
-struct Reader {
-    follower: Follower,
-    after: Option<EventId>,
-    waiting: VecDeque<Event>,
-}
-
-impl Reader {
-    async fn next(&mut self) -> Result<Event, Error> {
-        loop {
-            if let Some(event) = self.waiting.pop_front() {
-                return Ok(event);
+/// The events of one block: the block itself, then what its logs tell. To the certificates whose
+/// documents this node holds, it adds the blobs under which others find them.
+pub(crate) async fn events_of(
+    documents: &Documents,
+    block: &CommittedBlock,
+) -> Result<Vec<Event>, Error> {
+    let mut events = bare_events_of(block)?;
+    for event in events
+        .iter_mut()
+        .filter(|event| event.kind == EventKind::Issued)
+    {
+        let hash = event.data.get("credentialHash").and_then(Value::as_str);
+        let Some(hash) = hash.and_then(|hash| hash.parse::<B256>().ok()) else {
+            continue;
+        };
+        if let Some(blobs) = blobs_of(documents, hash).await? {
+            event.data["credentialBlob"] = blobs.credential.to_hex().as_str().into();
+            if let Some(photo) = blobs.photo {
+                event.data["photoBlob"] = photo.into();
             }
-            let block = self
-                .follower
-                .next()
-                .await
-                .map_err(|error| Error::Ledger(error.to_string()))?;
-            let fresh = events_of(&block)?
-                .into_iter()
-                .filter(|event| Some(event.id) > self.after);
-            self.waiting.extend(fresh);
         }
     }
+    Ok(events)
 }
 
-/// The events of one block: the block itself, then what its logs tell.
-fn events_of(block: &CommittedBlock) -> Result<Vec<Event>, Error> {
+/// The documents of a certificate as blobs.
+struct DocumentBlobs {
+    credential: blake3::Hash,
+    photo: Option<String>,
+}
+
+async fn blobs_of(documents: &Documents, hash: B256) -> Result<Option<DocumentBlobs>, Error> {
+    let Some(credential) = documents.credential(hash).await? else {
+        return Ok(None);
+    };
+    let photo = match certify::facts(&credential)?.photo {
+        Some(hex) => {
+            let hash = blake3::Hash::from_hex(&hex).map_err(|error| Error::Corrupt {
+                what: "credential",
+                why: format!("its photo has no hash: {error}"),
+            })?;
+            documents.blob(hash).await?.map(|_| hex)
+        }
+        None => None,
+    };
+    let credential = documents.index_credential(hash, &credential).await?;
+    Ok(Some(DocumentBlobs { credential, photo }))
+}
+
+fn bare_events_of(block: &CommittedBlock) -> Result<Vec<Event>, Error> {
     let header = block.block().header();
     let number = block.number().0;
     let time = timestamp(header.timestamp)?;

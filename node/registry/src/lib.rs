@@ -4,7 +4,8 @@
 //! has the credential signed, keeps photo and credential under their hashes,
 //! and writes the certificate on the ledger. The ledger decides what is true;
 //! this crate keeps no state of its own beside the documents and the
-//! idempotency keys, and reads everything else from the contracts.
+//! idempotency keys, and reads everything else from the contracts. A node that makes no blocks
+//! verifies against the signed events of the operators that it follows instead.
 //!
 //! It knows no HTTP: `node/api` turns requests into calls of [`Registry`].
 
@@ -14,6 +15,8 @@ mod config;
 mod documents;
 mod error;
 mod events;
+mod feed;
+mod followed;
 mod metrics;
 mod registry;
 mod signer;
@@ -25,8 +28,13 @@ mod types;
 mod verify;
 
 pub use config::{Config, LINEAGE_NODES_MAX, PAGE_LEN_MAX, SPLIT_CHILDREN_MAX};
+pub use documents::Documents;
 pub use error::Error;
 pub use events::{Event, EventId, EventKind};
+pub use feed::{
+    CERTIFICATES_STREAM, Cursor, FEED_LOGS_MAX, FeedEvent, InvalidCursor, LEDGER_STREAM,
+    OPERATOR_STREAM, PRODUCT_STREAMS, Selection,
+};
 pub use registry::{Parts, Registry};
 pub use status::StatusPurpose;
 pub use types::{

@@ -10,16 +10,20 @@ use futures::Stream;
 use parking_lot::Mutex;
 use phytomer_identity::Issuer;
 use phytomer_inference::InferenceHandle;
-use phytomer_ledger::Ledger;
+use phytomer_ledger::{Ledger, Production};
 use phytomer_models::Recognition;
+use phytomer_primitives::CommittedBlock;
 use phytomer_store::Store;
+use phytomer_streams::Streams;
 use phytomer_telemetry::MetricsRegistry;
 
 use crate::chain::Contracts;
 use crate::config::Config;
 use crate::documents::Documents;
 use crate::error::Error;
-use crate::events::{self, Event, EventId};
+use crate::events::{self, Event};
+use crate::feed::{self, Cursor, FeedEvent, Selection};
+use crate::followed::Followed;
 use crate::metrics::Metrics;
 use crate::signer::Signer;
 use crate::status::{self, StatusIndexes, StatusLists, StatusPurpose};
@@ -39,6 +43,8 @@ pub struct Parts {
     pub recogniser: InferenceHandle,
     /// Keeps photos and credentials.
     pub store: Arc<dyn Store>,
+    /// What this node and those that it follows have published.
+    pub streams: Streams,
     /// Signs credentials.
     pub issuer: Issuer,
     /// Signs the issuer's transactions.
@@ -51,6 +57,8 @@ pub(crate) struct Inner {
     pub(crate) contracts: Contracts,
     pub(crate) recogniser: InferenceHandle,
     pub(crate) documents: Documents,
+    pub(crate) streams: Streams,
+    pub(crate) followed: Followed,
     pub(crate) issuer: Issuer,
     pub(crate) signer: Signer,
     pub(crate) status_indexes: StatusIndexes,
@@ -66,6 +74,14 @@ impl Inner {
         self.public_url
             .get()
             .map_or("http://127.0.0.1:8545", String::as_str)
+    }
+
+    /// Refuses what would end in a transaction, before anything is signed or kept for it.
+    pub(crate) fn check_producing(&self) -> Result<(), Error> {
+        match self.ledger.production() {
+            Production::Instant => Ok(()),
+            Production::Off => Err(Error::NotProducing),
+        }
     }
 }
 
@@ -114,6 +130,7 @@ impl Registry {
             ledger,
             recogniser,
             store,
+            streams,
             issuer,
             ledger_signer,
         } = parts;
@@ -123,6 +140,8 @@ impl Registry {
             contracts: Contracts::new(ledger.clone()),
             recogniser,
             documents: Documents::new(store),
+            streams,
+            followed: Followed::default(),
             issuer,
             signer: Signer::new(ledger.clone(), ledger_signer, receipt_timeout),
             status_indexes: StatusIndexes::default(),
@@ -187,14 +206,6 @@ impl Registry {
         trace::credential(&self.inner, id).await
     }
 
-    /// A blob (a photo) by its BLAKE3 hash in lower hex; `None` when not held.
-    pub async fn blob(&self, hash: &str) -> Result<Option<Bytes>, Error> {
-        match blake3::Hash::from_hex(hash) {
-            Ok(hash) => self.inner.documents.blob(hash).await,
-            Err(_) => Ok(None),
-        }
-    }
-
     /// All ancestors and descendants.
     pub async fn lineage(&self, id: CertificateId) -> Result<Lineage, Error> {
         trace::lineage(&self.inner, id).await
@@ -229,12 +240,22 @@ impl Registry {
         status::list(&self.inner, purpose).await
     }
 
-    /// Events after `after` (from the next one where absent): first what the
-    /// ledger holds, then live. Ends with an error when the reader is too slow.
-    pub fn events(
+    /// What happened in a block, as it is published.
+    ///
+    /// # Errors
+    /// When a document that belongs to it cannot be read.
+    pub async fn events_of(&self, block: &CommittedBlock) -> Result<Vec<Event>, Error> {
+        events::events_of(&self.inner.documents, block).await
+    }
+
+    /// Events of the selected logs behind `after` (from now on where absent): first those that are
+    /// here, then those that come.
+    pub fn follow(
         &self,
-        after: Option<EventId>,
-    ) -> impl Stream<Item = Result<Event, Error>> + Send + use<> {
-        events::follow(&self.inner.ledger, after)
+        selection: Selection,
+        after: Option<Cursor>,
+    ) -> impl Stream<Item = Result<FeedEvent, Error>> + Send + use<> {
+        let producing = self.inner.ledger.production() == Production::Instant;
+        feed::follow(self.inner.streams.clone(), selection, producing, after)
     }
 }

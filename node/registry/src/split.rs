@@ -21,6 +21,7 @@ pub(crate) async fn split(
     id: CertificateId,
     request: SplitRequest,
 ) -> Result<SplitOutcome, Error> {
+    node.check_producing()?;
     let view = node
         .contracts
         .lot(id)

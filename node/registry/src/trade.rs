@@ -20,6 +20,7 @@ pub(crate) async fn offer(
     id: CertificateId,
     request: OfferRequest,
 ) -> Result<Offer, Error> {
+    node.check_producing()?;
     let price = parse_tusd(&request.price)?;
     let view = node
         .contracts

@@ -8,16 +8,27 @@ use phytomer_identity::{
     LedgerFacts, Policy, Report, Standing,
 };
 
+use phytomer_ledger::Production;
+
 use crate::chain::LotView;
 use crate::error::Error;
+use crate::followed::Word;
 use crate::registry::Inner;
 use crate::status::StatusPurpose;
 use crate::trace;
-use crate::types::{CertificateId, CheckView, Status, StatusCause, Verdict, Verification};
+use crate::types::{CertificateId, CheckView, Outcome, Status, StatusCause, Verdict, Verification};
 
 /// The use case, top to bottom. What is wrong with the credential is in the
 /// answer; errors are the node's own.
 pub(crate) async fn verify(node: &Inner, credential: Bytes) -> Result<Verification, Error> {
+    match node.ledger.production() {
+        Production::Instant => by_ledger(node, credential).await,
+        Production::Off => by_events(node, credential).await,
+    }
+}
+
+/// Against the ledger of this node.
+async fn by_ledger(node: &Inner, credential: Bytes) -> Result<Verification, Error> {
     let found = match credential_hash(&credential) {
         Some(hash) => node.contracts.certificate_of(hash).await?,
         None => None,
@@ -52,6 +63,118 @@ pub(crate) async fn verify(node: &Inner, credential: Bytes) -> Result<Verificati
         checks: report.checks.iter().map(CheckView::from).collect(),
         certificate,
     })
+}
+
+/// Against the signed events of the operators that this node follows: it executes no blocks, so
+/// its own ledger knows nothing yet.
+async fn by_events(node: &Inner, credential: Bytes) -> Result<Verification, Error> {
+    let words = match credential_hash(&credential) {
+        Some(hash) => node.followed.words(&node.streams, hash).await?,
+        None => Vec::new(),
+    };
+    let report = tokio::task::spawn_blocking(move || {
+        identity::verify(
+            &credential,
+            &Policy::at(Timestamp::now()),
+            &Evidence::default(),
+        )
+    })
+    .await
+    .map_err(|_| Error::Ledger("the node is stopping".into()))?;
+    let mut checks: Vec<CheckView> = report.checks.iter().map(CheckView::from).collect();
+    for check in &mut checks {
+        let of_ledger = matches!(
+            check.name.as_str(),
+            "anchor" | "accreditation" | "ledger-status"
+        );
+        if of_ledger && check.outcome == Outcome::NotChecked {
+            check.detail = NO_BLOCKS.into();
+        }
+    }
+    let told = by_words(&words);
+    let verdict = match verdict(&report) {
+        Verdict::Valid => told
+            .iter()
+            .map(|check| check.outcome)
+            .fold(Verdict::Valid, weaken),
+        other => other,
+    };
+    checks.extend(told);
+    Ok(Verification {
+        verdict,
+        checks,
+        certificate: None,
+    })
+}
+
+/// Why a follower leaves the ledger's checks open.
+const NO_BLOCKS: &str = "this node executes no blocks yet, so it takes the operator's signed \
+    events for what the ledger says";
+
+/// A verdict that one more check came to.
+fn weaken(verdict: Verdict, outcome: Outcome) -> Verdict {
+    match (verdict, outcome) {
+        (Verdict::Invalid, _) | (_, Outcome::Failed) => Verdict::Invalid,
+        (Verdict::Unproven, _) | (_, Outcome::NotChecked) => Verdict::Unproven,
+        (Verdict::Valid, Outcome::Passed) => Verdict::Valid,
+    }
+}
+
+/// Whether a followed log issued this credential, and whether it is still in force there. One
+/// operator who says that it is not is enough.
+fn by_words(words: &[Word]) -> [CheckView; 2] {
+    let check = |name: &str, outcome, detail: String| CheckView {
+        name: name.into(),
+        outcome,
+        detail,
+    };
+    let word = words
+        .iter()
+        .find(|word| word.told.cause.is_some())
+        .or(words.first());
+    let Some(word) = word else {
+        let unknown =
+            "no operator that this node follows has published a certificate with this hash";
+        return [
+            check("issued-event", Outcome::NotChecked, unknown.into()),
+            check("followed-status", Outcome::NotChecked, unknown.into()),
+        ];
+    };
+    let operator: String = word.producer.to_string().chars().take(12).collect();
+    let issued = format!(
+        "certificate {} with exactly this credential's hash: event {}, signed by operator {operator}…",
+        word.told.id, word.told.issued_at
+    );
+    let (outcome, status) = match &word.told.cause {
+        None => (
+            Outcome::Passed,
+            format!(
+                "active, and so is every lot it came from, by the events before offset {}",
+                word.next
+            ),
+        ),
+        Some(cause) => {
+            let with = if cause.certificate == word.told.id {
+                String::new()
+            } else {
+                format!(" with certificate {}", cause.certificate)
+            };
+            let StatusCause {
+                status,
+                block,
+                reason,
+                ..
+            } = cause;
+            (
+                Outcome::Failed,
+                format!("{status}{with} at block {block}: {reason}"),
+            )
+        }
+    };
+    [
+        check("issued-event", Outcome::Passed, issued),
+        check("followed-status", outcome, status),
+    ]
 }
 
 /// The hash under which the ledger may know these bytes.

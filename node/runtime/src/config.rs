@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::CollectorConfig;
+
 /// The settings of a whole node.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Where and to whom HTTP is served.
@@ -14,4 +16,14 @@ pub struct Config {
     pub recogniser: phytomer_inference::InferenceConfig,
     /// The use cases.
     pub registry: phytomer_registry::Config,
+    /// Peers: where to listen, whom to begin with, what to hold.
+    pub network: phytomer_p2p::Config,
+    /// Signed event streams.
+    pub streams: phytomer_streams::Config,
+    /// Content by its hash.
+    pub blobs: phytomer_blobs::Config,
+    /// The documents of other operators' certificates.
+    pub collector: CollectorConfig,
+    /// The endpoint for Kafka clients.
+    pub kafka: phytomer_kafka::Config,
 }

@@ -1,7 +1,10 @@
 //! `phytomer demo`: the main job, told step by step against a running node.
 //!
 //! It uses nothing but the node's public API. The buyer and the authority hold
-//! their own keys and send their own signed transactions.
+//! their own keys and send their own signed transactions. A second node follows
+//! the first one and checks certificates from its own copy.
+
+mod follower;
 
 use std::path::PathBuf;
 
@@ -16,8 +19,10 @@ use phytomer_registry::{
 use url::Url;
 
 use crate::client::Client;
+use crate::data_dir::DataDir;
 use crate::output::{Transcript, short};
 use crate::tree;
+use follower::Follower;
 
 /// The photo of the story where none is given.
 const SAMPLE_PHOTO: &[u8] =
@@ -34,7 +39,8 @@ const TUSD_UNIT: u64 = 1_000_000;
 const REASON: &str = "XYLEFA";
 
 /// Shows the main job against a running node: from a photo to a certificate
-/// that is split, sold, suspended and verified.
+/// that is split, sold, suspended and verified, by this node and by a second
+/// one that follows its signed events.
 ///
 /// On a development network the buyer and the authority are two of the
 /// well-known development accounts; elsewhere give their key files.
@@ -54,6 +60,10 @@ pub(crate) struct Args {
     /// A photo of one leaf (JPEG, PNG or WebP); a sample where absent.
     #[arg(long, value_name = "FILE")]
     pub(crate) photo: Option<PathBuf>,
+    /// The chain's specification, with which the second node starts; `genesis.json` of the
+    /// data folder where absent.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) genesis: Option<PathBuf>,
     /// File with the buyer's private key in hex.
     #[arg(long, value_name = "FILE")]
     pub(crate) buyer_key_file: Option<PathBuf>,
@@ -67,6 +77,7 @@ pub(crate) async fn run(args: Args, data_dir: Option<PathBuf>) -> Result<()> {
     let token = super::operator_token(args.token_file.as_deref(), data_dir.as_deref())?;
     let client = Client::new(args.node.clone(), token)?;
     let node = client.node().await?;
+    let genesis = genesis(args.genesis, data_dir, &node.chain_id)?;
     let photo = match &args.photo {
         Some(path) => {
             std::fs::read(path).wrap_err_with(|| format!("reading {}", path.display()))?
@@ -89,12 +100,30 @@ pub(crate) async fn run(args: Args, data_dir: Option<PathBuf>) -> Result<()> {
         )?,
         out: Transcript::new(),
         client,
+        genesis,
     };
     story.out.title(&format!(
         "phytomer {} on {}: network {}, chain {}",
         node.version, args.node, node.network, node.chain_id
     ));
     story.tell(photo, node.issuer.address).await
+}
+
+/// The specification that the second node starts with: the one that was named, else that of the
+/// data folder, if it is of this chain.
+fn genesis(
+    named: Option<PathBuf>,
+    data_dir: Option<PathBuf>,
+    chain_id: &str,
+) -> Result<Option<PathBuf>> {
+    let path = match (named, data_dir) {
+        (Some(path), _) => path,
+        (None, Some(folder)) => DataDir::new(folder).genesis(),
+        (None, None) => DataDir::default_dev()?.genesis(),
+    };
+    let spec = super::init::read_genesis(&path);
+    let is_this_chain = spec.is_ok_and(|spec| spec.chain_id().to_string() == chain_id);
+    Ok(is_this_chain.then_some(path))
 }
 
 /// The buyer's or the authority's key: from its file, or a development account.
@@ -117,6 +146,7 @@ struct Story {
     buyer: PrivateKeySigner,
     authority: PrivateKeySigner,
     out: Transcript,
+    genesis: Option<PathBuf>,
 }
 
 impl Story {
@@ -124,6 +154,7 @@ impl Story {
         self.recognise(&photo).await?;
         let lot = self.certify(photo).await?;
         self.verify_valid(&lot).await?;
+        let second = self.follow(&lot).await?;
         let children = self.split(&lot).await?;
         let sold = children
             .first()
@@ -131,6 +162,11 @@ impl Story {
         self.sell(sold, issuer).await?;
         self.suspend(&lot).await?;
         self.verify_suspended(&children).await?;
+        if let Some((second, credential)) = second {
+            self.verify_elsewhere_again(&second, &credential, &lot)
+                .await?;
+            second.stop().await;
+        }
         self.trace(&lot).await?;
         let page = self.client.base().join(&lot.page)?;
         self.out.end(&format!("See it in a browser: {page}"));
@@ -231,6 +267,49 @@ impl Story {
             verification.verdict == Verdict::Valid,
             "the fresh certificate does not verify"
         );
+        Ok(())
+    }
+
+    /// Starts the second node and has it check the certificate; returns it with its own copy of the
+    /// credential.
+    async fn follow(&self, lot: &Certificate) -> Result<Option<(Follower, Vec<u8>)>> {
+        let out = self.out.step(
+            "follow",
+            "a second node, with keys and a folder of its own, joins by an address",
+        );
+        let Some(genesis) = &self.genesis else {
+            out.faint("left out: its chain needs the file genesis.json; give --genesis");
+            return Ok(None);
+        };
+        let second = Follower::start(&self.client, genesis).await?;
+        let connection = second.connection(&self.client).await?;
+        let (log, issued) = second.catch_up(&self.client, lot.id).await?;
+        let credential = second.credential(&issued).await?;
+        follower::show_copies(&out, &connection, &log);
+        out.field(
+            "credential",
+            &format!("{} bytes, fetched by their BLAKE3 hash", credential.len()),
+        );
+        let out = self.out.step(
+            "verify",
+            &format!(
+                "certificate #{}, by the second node from its own copy",
+                lot.id
+            ),
+        );
+        follower::show(&out, &second.verify(&credential).await?)?;
+        Ok(Some((second, credential)))
+    }
+
+    async fn verify_elsewhere_again(
+        &self,
+        second: &Follower,
+        credential: &[u8],
+        lot: &Certificate,
+    ) -> Result<()> {
+        let out = self.out.step("verify", "by the second node again");
+        let why = second.refuses(credential).await?;
+        out.verdict(false, &format!("#{}  {why}", lot.id));
         Ok(())
     }
 

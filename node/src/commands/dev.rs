@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use color_eyre::eyre::{Result, WrapErr};
-use phytomer_genesis::{DEV_BALANCE, DevAccount, predeploy};
+use phytomer_genesis::{DEV_BALANCE, DevAccount, Spec, predeploy};
 use phytomer_runtime::Node;
 use url::Url;
 
@@ -16,6 +16,9 @@ use crate::settings::{Log, Overrides};
 /// Runs a development node: a chain of its own, well-known accounts with money,
 /// a block for every transaction.
 ///
+/// A second one follows it with `--join`: it holds the first one's signed events and documents, and
+/// checks certificates from its own copy.
+///
 /// The chain is kept in `~/.phytomer/dev` (or `--data-dir`) and goes on where it
 /// stopped; `--temporary` starts afresh and leaves nothing behind.
 #[derive(Debug, clap::Args)]
@@ -24,8 +27,16 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "data_dir")]
     pub(crate) temporary: bool,
     /// Show the main job against the node once it runs.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "join")]
     pub(crate) demo: bool,
+    /// Follow another development node instead of making blocks: its address, as its banner and
+    /// `phytomer status` show it. Kept in `~/.phytomer/follower`; HTTP takes any free port.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) join: Option<String>,
+    /// The specification of the chain to join: `genesis.json` of the other node's data folder;
+    /// `~/.phytomer/dev/genesis.json` where absent.
+    #[arg(long, value_name = "FILE", requires = "join")]
+    pub(crate) genesis: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) settings: Overrides,
 }
@@ -42,12 +53,21 @@ pub(crate) async fn run(args: Args, data_dir: Option<PathBuf>, log: Log) -> Resu
     let dir = match (&temporary, data_dir) {
         (Some(folder), _) => DataDir::new(folder.path().join("node")),
         (None, Some(path)) => DataDir::new(path),
+        (None, None) if args.join.is_some() => DataDir::default_follower()?,
         (None, None) => DataDir::default_dev()?,
     };
-    if !dir.is_initialised() {
-        init::initialise(&dir, None, true)?;
+    let mut settings = args.settings;
+    if let Some(address) = &args.join {
+        settings.join(address);
     }
-    let node = run::start(&dir, &args.settings).await?;
+    if !dir.is_initialised() {
+        let spec = match args.join {
+            Some(_) => Some(spec_to_join(args.genesis)?),
+            None => None,
+        };
+        init::initialise(&dir, spec, true)?;
+    }
+    let node = run::start(&dir, &settings).await?;
     banner(&dir, &node, started);
     if args.demo {
         tell(&dir, &node).await?;
@@ -59,6 +79,15 @@ pub(crate) async fn run(args: Args, data_dir: Option<PathBuf>, log: Log) -> Resu
     run::wait_and_stop(node).await
 }
 
+/// The specification of the chain to join.
+fn spec_to_join(genesis: Option<PathBuf>) -> Result<Spec> {
+    let path = genesis.map_or_else(|| DataDir::default_dev().map(|dir| dir.genesis()), Ok)?;
+    init::read_genesis(&path).wrap_err(
+        "a node that joins needs the chain's specification: give --genesis with the file \
+         `genesis.json` of the other node's data folder",
+    )
+}
+
 /// Runs the story of `phytomer demo` against the node's own public API.
 async fn tell(dir: &DataDir, node: &Node) -> Result<()> {
     let url: Url = node.url().parse().wrap_err("the node's own URL")?;
@@ -66,6 +95,7 @@ async fn tell(dir: &DataDir, node: &Node) -> Result<()> {
         node: url,
         token_file: Some(dir.operator_token()),
         photo: None,
+        genesis: Some(dir.genesis()),
         buyer_key_file: None,
         authority_key_file: None,
     };
@@ -83,6 +113,12 @@ fn banner(dir: &DataDir, node: &Node, started: Instant) {
     output::field("openapi", &format!("{}/openapi.json", node.url()));
     output::field("chain id", &node.chain_id().to_string());
     output::field("data folder", &dir.root().display().to_string());
+    if let Some(address) = node.listen_addresses().first() {
+        output::field("peer address", address);
+    }
+    if let Some(address) = node.kafka_address() {
+        output::field("kafka", &address.to_string());
+    }
     output::field("issuer", node.issuer_did());
     output::field("", &node.issuer_address().to_string());
     output::heading("accounts (their keys are public: for development only)");

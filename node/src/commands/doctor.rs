@@ -1,5 +1,7 @@
 //! `phytomer doctor`: what keeps a node from running, and how to mend it.
 
+mod network;
+
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
@@ -16,7 +18,8 @@ use crate::{keystore, output, settings};
 const FREE_BYTES_LOW: u64 = 2 << 30;
 
 /// Looks for what keeps a node from running: folder, settings, permissions,
-/// keys, lock, disk and port. Changes nothing.
+/// keys, lock, disk, clock and ports; and, where it runs, from its peers. Changes
+/// nothing.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Print one JSON object.
@@ -56,7 +59,11 @@ impl Finding {
 /// Examines and prints; fails when something is wrong.
 pub(crate) async fn run(args: Args, data_dir: Option<PathBuf>) -> Result<ExitCode> {
     let dir = data_dir.map_or_else(DataDir::default_node, |path| Ok(DataDir::new(path)))?;
-    let findings = tokio::task::spawn_blocking(move || examine(&dir)).await?;
+    let config = settings::load(&dir, &settings::Overrides::default()).ok();
+    let mut findings = tokio::task::spawn_blocking(move || examine(&dir)).await?;
+    if let Some(config) = config {
+        findings.extend(network::ask(&config).await);
+    }
     let healthy = findings.iter().all(|finding| finding.remedy.is_none());
     if args.json {
         output::json(&serde_json::json!({"healthy": healthy, "findings": findings}));
@@ -85,6 +92,7 @@ pub(crate) fn examine(dir: &DataDir) -> Vec<Finding> {
     findings.push(disk(dir.root()));
     if let Ok(config) = settings::load(dir, &settings::Overrides::default()) {
         findings.push(port(config.http.listen));
+        findings.extend(network::examine(dir, &config));
     }
     findings
 }
@@ -119,7 +127,13 @@ fn configuration(dir: &DataDir) -> Finding {
 
 /// Secrets must be readable by their owner only.
 fn permissions(dir: &DataDir) -> Vec<Finding> {
-    let secrets = [dir.operator_token(), dir.keys()];
+    let secrets = [
+        dir.operator_token(),
+        dir.keys(),
+        dir.kafka_token(),
+        dir.kafka_key(),
+    ];
+    let secrets: Vec<_> = secrets.into_iter().filter(|path| path.exists()).collect();
     secrets
         .iter()
         .filter_map(|path| {

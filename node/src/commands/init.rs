@@ -7,10 +7,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use color_eyre::eyre::{Result, WrapErr, ensure, eyre};
 use phytomer_genesis::{Issuer, Spec};
 use phytomer_identity::{Keystore, OperatorToken, WorkFactor};
-use phytomer_runtime::Config;
+use phytomer_runtime::Production;
 use rand::Rng;
 
 use crate::data_dir::DataDir;
+use crate::settings::Preset;
 use crate::{keystore, output};
 
 /// Chain ids of new development chains: large enough to meet no chain that
@@ -22,7 +23,8 @@ const DEV_CHAIN_IDS: std::ops::Range<u64> = 700_000_000..800_000_000;
 /// the chain specification.
 ///
 /// Without `--genesis` the folder starts a chain of its own with well-known
-/// development accounts. The keys are sealed with a password that is asked
+/// development accounts. With it, the node follows the one that makes the
+/// chain's blocks. The keys are sealed with a password that is asked
 /// for; with `--unattended` a random one is kept beside them, so that the node
 /// starts without a person: then whoever reads the folder has the keys.
 #[derive(Debug, clap::Args)]
@@ -65,18 +67,14 @@ pub(crate) fn initialise(
     dir.create()?;
     let keys = make_keys(dir, unattended)?;
     OperatorToken::open_or_create(&dir.operator_token())?;
-    let spec = match genesis {
-        Some(spec) => spec,
-        None => dev_spec(&keys)?,
+    // Whoever joins another node's chain must not make blocks of its own: the chain would fork.
+    let (spec, production) = match genesis {
+        Some(spec) => (spec, Production::Off),
+        None => (dev_spec(&keys)?, Production::Instant),
     };
     dir.write("genesis.json", spec.to_json().as_bytes())?;
     if !dir.config().exists() {
-        let defaults =
-            toml::to_string_pretty(&Config::default()).wrap_err("writing the default settings")?;
-        dir.write(
-            "config.toml",
-            format!("{CONFIG_HEAD}{}", commented(&defaults)).as_bytes(),
-        )?;
+        dir.write("config.toml", settings_file(&spec, production)?.as_bytes())?;
     }
     dir.seal()?;
     Ok(keys)
@@ -114,6 +112,21 @@ pub(crate) fn read_genesis(path: &std::path::Path) -> Result<Spec> {
     Spec::from_json(&text).wrap_err_with(|| format!("the chain specification {}", path.display()))
 }
 
+/// The settings file of a new folder.
+fn settings_file(spec: &Spec, production: Production) -> Result<String> {
+    let defaults = Preset::of(&spec.network).config();
+    let defaults = toml::to_string_pretty(&defaults).wrap_err("writing the default settings")?;
+    let settings = commented(&defaults);
+    Ok(match production {
+        Production::Instant => format!("{CONFIG_HEAD}{settings}"),
+        Production::Off => {
+            let heading = "[ledger]\n";
+            let follows = format!("{heading}production = \"off\"\n");
+            format!("{CONFIG_HEAD}{}", settings.replacen(heading, &follows, 1))
+        }
+    })
+}
+
 const CONFIG_HEAD: &str = "\
 # Settings of this node. Lines that are commented out show the defaults.
 # PHYTOMER_SECTION__NAME in the environment overrides a setting, a flag overrides both.
@@ -141,10 +154,10 @@ mod tests {
         let dir = DataDir::new(folder.path().join("node"));
         initialise(&dir, None, true).unwrap();
         dir.check_version().unwrap();
-        assert_eq!(
-            settings::load(&dir, &settings::Overrides::default()).unwrap(),
-            Config::default()
-        );
+        let mut defaults = Preset::Dev.config();
+        defaults.blobs.dir = dir.root().join(&defaults.blobs.dir);
+        let loaded = settings::load(&dir, &settings::Overrides::default()).unwrap();
+        assert_eq!(loaded, defaults);
         assert!(read_genesis(&dir.genesis()).is_ok());
         assert!(
             initialise(&dir, None, true)
@@ -152,6 +165,24 @@ mod tests {
                 .to_string()
                 .contains("already")
         );
+    }
+
+    #[test]
+    fn who_joins_a_chain_makes_no_blocks() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (
+            DataDir::new(folder.path().join("first")),
+            DataDir::new(folder.path().join("second")),
+        );
+        initialise(&first, None, true).unwrap();
+        let genesis = read_genesis(&first.genesis()).unwrap();
+        initialise(&second, Some(genesis), true).unwrap();
+        let production = |dir: &DataDir| {
+            let config = settings::load(dir, &settings::Overrides::default()).unwrap();
+            config.ledger.production
+        };
+        assert_eq!(production(&first), Production::Instant);
+        assert_eq!(production(&second), Production::Off);
     }
 
     #[test]

@@ -1,25 +1,54 @@
 //! One module per verb.
 
+pub(crate) mod blob;
 pub(crate) mod demo;
 pub(crate) mod dev;
 pub(crate) mod doctor;
 pub(crate) mod init;
 pub(crate) mod keys;
+pub(crate) mod peers;
 pub(crate) mod recognise;
 pub(crate) mod run;
 pub(crate) mod status;
+pub(crate) mod stream;
 pub(crate) mod verify;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use alloy::signers::local::PrivateKeySigner;
 use color_eyre::eyre::{Result, WrapErr, eyre};
 use secrecy::zeroize::Zeroizing;
+use url::Url;
 
 use crate::cli::{Cli, Command};
+use crate::client::Client;
 use crate::data_dir::DataDir;
+
+/// Which node to ask, and as whom.
+#[derive(Debug, clap::Args)]
+pub(crate) struct NodeArgs {
+    /// URL of the node.
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8545",
+        env = "PHYTOMER_NODE"
+    )]
+    pub(crate) node: Url,
+    /// File with the node's operator token (`operator.token` in its data folder).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+impl NodeArgs {
+    /// A client of the node; its operator's, where the token is at hand.
+    pub(crate) fn client(&self, data_dir: Option<PathBuf>) -> Result<Client> {
+        let token = operator_token(self.token_file.as_deref(), data_dir.as_deref())?;
+        Client::new(self.node.clone(), token)
+    }
+}
 
 /// Runs the verb that was asked for.
 pub(crate) fn dispatch(cli: Cli) -> Result<ExitCode> {
@@ -34,6 +63,9 @@ pub(crate) fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Dev(args) => block_on(dev::run(args, data_dir, log))?.map(done),
         Command::Demo(args) => block_on(demo::run(args, data_dir))?.map(done),
         Command::Status(args) => block_on(status::run(args))?,
+        Command::Peers(args) => block_on(peers::run(args, data_dir))?.map(done),
+        Command::Stream(args) => block_on(stream::run(args, data_dir))?.map(done),
+        Command::Blob(args) => block_on(blob::run(args, data_dir))?.map(done),
         Command::Doctor(args) => block_on(doctor::run(args, data_dir))?,
         Command::Recognise(args) => recognise::run(args),
         Command::Verify(args) => block_on(verify::run(args))?,

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use color_eyre::eyre::{Result, WrapErr};
-use phytomer_identity::OperatorToken;
+use phytomer_identity::{OperatorToken, Purpose};
+use phytomer_pqc::OperatorKey;
 use phytomer_rocks::RocksStore;
 use phytomer_runtime::{Node, Parts};
 use tokio::signal::unix::{SignalKind, signal};
@@ -30,6 +31,12 @@ pub(crate) async fn run(args: Args, data_dir: Option<PathBuf>, log: Log) -> Resu
         "phytomer serves {} (stop it with Ctrl-C)",
         node.url()
     ));
+    for address in node.listen_addresses() {
+        output::field("peer address", &address);
+    }
+    if let Some(address) = node.kafka_address() {
+        output::field("kafka", &address.to_string());
+    }
     wait_and_stop(node).await
 }
 
@@ -56,6 +63,11 @@ fn parts(dir: &DataDir) -> Result<Parts> {
         store: Arc::new(store),
         issuer: keys.issuer(),
         ledger_signer: keys.ledger_signer(),
+        peer_seed: *keys.derive(Purpose::Peer).expose(),
+        operator_key: OperatorKey::from_seeds(
+            keys.derive(Purpose::Operator).expose(),
+            keys.derive(Purpose::OperatorQuantumSafe).expose(),
+        ),
         operator_token: OperatorToken::open_or_create(&dir.operator_token())?,
     })
 }

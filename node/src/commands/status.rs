@@ -3,14 +3,16 @@
 use std::process::ExitCode;
 
 use color_eyre::eyre::Result;
+use phytomer_api::{NetworkView, PeerCounts, StreamView};
 use serde_json::Value;
 use url::Url;
 
+use super::peers::why_alone;
 use crate::client::Client;
 use crate::output;
 
-/// Says how a running node is: network, newest block, issuer, model, and
-/// whether each of its parts is ready.
+/// Says how a running node is: network, newest block, issuer, model, peers and
+/// streams, and whether each of its parts is ready.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// URL of the node.
@@ -30,9 +32,12 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let client = Client::new(args.node, None)?;
     let (node, ready) = (client.node().await?, client.ready().await?);
+    let (network, streams) = (client.network().await?, client.streams().await?);
     let is_ready = ready.get("ready").and_then(Value::as_bool).unwrap_or(false);
     if args.json {
-        output::json(&serde_json::json!({"node": node, "readiness": ready}));
+        output::json(&serde_json::json!(
+            {"node": node, "readiness": ready, "network": network, "streams": streams.streams}
+        ));
     } else {
         output::field(
             "node",
@@ -54,6 +59,8 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
             &format!("{}  {}", node.issuer.did, node.issuer.address),
         );
         output::field("model", &format!("{}  {}", node.model.name, node.model.id));
+        show_network(&network);
+        output::field("streams", &streams_in_words(&streams.streams));
         output::field("ready", &readiness(&ready));
     }
     Ok(if is_ready {
@@ -61,6 +68,47 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Who this node is to others, whether they reach it, and who is there.
+fn show_network(network: &NetworkView) {
+    output::field("peer", &network.peer);
+    for (index, address) in network.listen_addresses.iter().enumerate() {
+        output::field(if index == 0 { "addresses" } else { "" }, address);
+    }
+    let reachability = &network.reachability;
+    let through = match &reachability.through {
+        Some(through) => format!(" ({through})"),
+        None => String::new(),
+    };
+    output::field("reachable", &format!("{}{through}", reachability.state));
+    let PeerCounts {
+        total,
+        inbound,
+        outbound,
+    } = network.peers;
+    let peers = match total {
+        0 => format!("none: {}", why_alone(network).0),
+        _ => format!("{total} ({outbound} dialled by us, {inbound} by them)"),
+    };
+    output::field("peers", &peers);
+}
+
+/// Each stream with its logs and events.
+fn streams_in_words(streams: &[StreamView]) -> String {
+    let words = |stream: &StreamView| {
+        let events: u64 = stream
+            .logs
+            .iter()
+            .map(|log| log.next.saturating_sub(log.first))
+            .sum();
+        let logs = stream.logs.len();
+        format!("{} ({events} events of {logs} logs)", stream.name)
+    };
+    match streams {
+        [] => "none".into(),
+        some => some.iter().map(words).collect::<Vec<_>>().join(", "),
+    }
 }
 
 /// `yes`, or what is not ready and why.

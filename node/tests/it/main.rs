@@ -9,4 +9,6 @@
 mod cli;
 mod crash;
 mod disk;
+mod network;
 mod node;
+mod soak;

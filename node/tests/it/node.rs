@@ -23,36 +23,76 @@ pub(crate) fn phytomer(args: &[&str]) -> Output {
 pub(crate) struct DevNode {
     child: Child,
     url: String,
+    address: String,
+    kafka: String,
 }
 
 impl DevNode {
     /// Starts on a data folder and waits until it answers.
     pub(crate) fn start(data_dir: &Path) -> Self {
+        Self::start_with(data_dir, &[])
+    }
+
+    /// Like [`Self::start`], with more flags.
+    pub(crate) fn start_with(data_dir: &Path, flags: &[&str]) -> Self {
         let mut child = Command::new(BIN)
             .args(["dev", "--http-port", "0", "--data-dir"])
             .arg(data_dir)
+            .args(flags)
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let started = Instant::now();
-        let url = loop {
+        let (mut url, mut address, mut kafka) = Default::default();
+        loop {
             let line = lines
                 .next()
                 .expect("the node ended before it was ready")
                 .unwrap();
-            if let Some(url) = line.strip_prefix("json-rpc") {
-                break url.trim().to_string();
+            let take = |name: &str, value: &mut String| {
+                if let Some(text) = line.strip_prefix(name) {
+                    *value = text.trim().to_owned();
+                }
+            };
+            take("json-rpc ", &mut url);
+            take("peer address ", &mut address);
+            take("kafka ", &mut kafka);
+            if line.starts_with("accounts") {
+                break;
             }
             assert!(
                 started.elapsed() < START_TIMEOUT,
                 "the node was not ready in time"
             );
-        };
+        }
+        assert!(!url.is_empty(), "the banner names no URL");
         // The rest of the banner must be read, or the node blocks on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, url }
+        Self {
+            child,
+            url,
+            address,
+            kafka,
+        }
+    }
+
+    /// Where it listens for peers, with its id.
+    pub(crate) fn address(&self) -> &str {
+        assert!(!self.address.is_empty(), "the node listens for no peers");
+        &self.address
+    }
+
+    /// Where it serves Kafka clients.
+    pub(crate) fn kafka(&self) -> &str {
+        assert!(!self.kafka.is_empty(), "the node serves no Kafka clients");
+        &self.kafka
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Where it answers.

@@ -1,13 +1,15 @@
 //! How many requests at once, and how long each may take.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use http::Method;
 use tokio::sync::Semaphore;
 
-use crate::limits::{CONCURRENT_REQUESTS_MAX, REQUEST_TIMEOUT};
+use crate::limits::{BLOB_UPLOAD_TIMEOUT, CONCURRENT_REQUESTS_MAX, REQUEST_TIMEOUT};
 use crate::problem::{Kind, Problem};
 
 /// Answers as many requests at once as there are permits, each within [`REQUEST_TIMEOUT`]. Streams
@@ -21,12 +23,22 @@ pub(crate) async fn limit(
         let detail = format!("{CONCURRENT_REQUESTS_MAX} requests are being answered already");
         return Problem::new(Kind::UNAVAILABLE, detail).into_response();
     };
-    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+    let timeout = timeout(request.method(), request.uri().path());
+    match tokio::time::timeout(timeout, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
-            let detail = format!("no answer within {} s", REQUEST_TIMEOUT.as_secs());
+            let detail = format!("no answer within {} s", timeout.as_secs());
             Problem::new(Kind::TIMEOUT, detail).into_response()
         }
+    }
+}
+
+/// How long an answer may take. Content that an operator adds may be large.
+fn timeout(method: &Method, path: &str) -> Duration {
+    if method == Method::POST && path == "/v1/blobs" {
+        BLOB_UPLOAD_TIMEOUT
+    } else {
+        REQUEST_TIMEOUT
     }
 }
 

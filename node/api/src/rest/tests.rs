@@ -37,7 +37,7 @@ fn operations() -> Vec<Operation> {
             });
         }
     }
-    assert!(operations.len() >= 15, "{operations:?}");
+    assert!(operations.len() >= 30, "{operations:?}");
     operations
 }
 
@@ -45,6 +45,14 @@ impl Operation {
     /// Whether it needs the operator's token.
     fn is_write(&self) -> bool {
         self.described.get("security").is_some()
+    }
+
+    /// Its path with this text in place of the parameter.
+    fn with(&self, segment: &str) -> String {
+        match (self.path.split_once('{'), self.path.split_once('}')) {
+            (Some((before, _)), Some((_, after))) => format!("{before}{segment}{after}"),
+            _ => self.path.clone(),
+        }
     }
 
     fn request(&self, path: &str) -> http::request::Builder {
@@ -96,7 +104,10 @@ fn segment() -> impl Strategy<Value = String> {
                 "%F0%9F%8C%B1",
                 "..",
                 "%2e%2e%2f",
-                "1.5"
+                "1.5",
+                "ledger",
+                "readings",
+                "12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo",
             ][..]
         )
         .prop_map(str::to_owned),
@@ -104,7 +115,11 @@ fn segment() -> impl Strategy<Value = String> {
 }
 
 fn query() -> impl Strategy<Value = String> {
-    let name = select(&["limit", "before", "after", "unknown", "%ff", ""][..]);
+    let name = select(
+        &[
+            "limit", "before", "after", "from", "producer", "epoch", "unknown", "%ff", "",
+        ][..],
+    );
     let value = prop_oneof![
         "[0-9-]{0,25}",
         select(&["20", "0", "101", "1.5", "%00", "%zz", "true"][..]).prop_map(str::to_owned)
@@ -169,11 +184,7 @@ fn every_operation_takes_anything_and_answers_as_described() {
         let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(96));
         let input = (segment(), query(), body());
         let result = runner.run(&input, |(segment, query, (kind, bytes))| {
-            let path = operation
-                .path
-                .replace("{id}", &segment)
-                .replace("{hash}", &segment)
-                .replace("{purpose}", &segment);
+            let path = operation.with(&segment);
             let request = operation
                 .request(&format!("{path}?{query}"))
                 .header("content-type", kind);
@@ -208,7 +219,7 @@ fn what_writes_needs_the_token_and_nothing_else_may_write() {
         ])
     );
     for operation in operations().iter().filter(|operation| operation.is_write()) {
-        let path = operation.path.replace("{id}", "1");
+        let path = operation.with("1");
         for authorization in ["", "Bearer", "Bearer 0", "Basic AAAA"] {
             let answer = NODE.ask(
                 operation
@@ -399,4 +410,126 @@ fn a_photo_is_recognised_and_recognitions_are_rationed() {
         422,
         "others have a ration of their own"
     );
+}
+
+#[test]
+fn an_event_is_appended_listed_and_read_in_every_encoding() {
+    let path = "/v1/streams/encodings/events";
+    let cases = [
+        (
+            json!({"key": "k", "value": {"a": 1}}),
+            "json",
+            json!({"a": 1}),
+        ),
+        (
+            json!({"value": "leaf", "encoding": "text"}),
+            "text",
+            json!("leaf"),
+        ),
+        (
+            json!({"value": "/wA=", "encoding": "base64"}),
+            "base64",
+            json!("/wA="),
+        ),
+        (json!({"key": "k", "encoding": "none"}), "none", Value::Null),
+    ];
+    for (offset, (event, _, _)) in cases.iter().enumerate() {
+        let appended = post(path, event);
+        assert_eq!(appended.status, 201, "{:?}", appended.json());
+        assert_eq!(appended.json()["offset"], offset);
+    }
+    let log = NODE.get("/v1/streams/encodings").json()["logs"][0].clone();
+    assert_eq!(
+        (&log["first"], &log["next"], &log["origin"]),
+        (&json!(0), &json!(4), &json!("own"))
+    );
+    let page = NODE.get(&format!("{path}?from=0&limit=10")).json();
+    for (event, (_, encoding, value)) in page["events"].as_array().unwrap().iter().zip(&cases) {
+        assert_eq!(
+            (&event["encoding"], &event["value"]),
+            (&json!(encoding), value),
+            "{event}"
+        );
+        assert_eq!(event["producer"], log["producer"]);
+    }
+    assert_eq!(page["next"], 4);
+    assert_eq!(
+        NODE.get(&format!("{path}?from=1&limit=2")).json()["events"][0]["offset"],
+        1
+    );
+    assert_eq!(
+        NODE.get(&format!("{path}?from=4")).json()["events"],
+        json!([])
+    );
+    assert_eq!(NODE.get(&format!("{path}?from=5")).status, 404);
+
+    for stream in ["ledger", "certificates", "operator"] {
+        let refused = post(
+            &format!("/v1/streams/{stream}/events"),
+            &json!({"value": 1}),
+        );
+        assert_eq!(refused.status, 409, "{stream}");
+    }
+    for wrong in [
+        json!({"value": 1, "encoding": "text"}),
+        json!({"value": "/", "encoding": "base64"}),
+    ] {
+        assert_eq!(post(path, &wrong).status, 422);
+    }
+}
+
+#[test]
+fn a_blob_is_added_shown_and_given_back_as_a_file() {
+    let content = b"<script>".repeat(50_000);
+    let request = http::Request::post("/v1/blobs").header("authorization", bearer());
+    let added = NODE.ask(request, content.clone());
+    assert_eq!(added.status, 201, "{:?}", added.json());
+    let id = added.json()["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/blobs/{id}");
+    let got = NODE.get(&path);
+    assert_eq!(got.body, content);
+    assert_eq!(got.headers["content-type"], "application/octet-stream");
+    assert_eq!(got.headers["content-disposition"], "attachment");
+    assert_eq!(got.headers["x-content-type-options"], "nosniff");
+    assert_eq!(
+        got.headers["content-length"],
+        content.len().to_string().as_str()
+    );
+    let head = NODE.ask(http::Request::head(&path), "");
+    assert_eq!((head.status.as_u16(), head.body.len()), (200, 0));
+    let stat = NODE.get(&format!("{path}/stat")).json();
+    assert_eq!(
+        (&stat["complete"], &stat["bytes"]),
+        (&json!(true), &json!(content.len()))
+    );
+    assert!(NODE.get("/v1/blobs").json().to_string().contains(&id));
+    let fetched = http::Request::post(format!("{path}/fetch")).header("authorization", bearer());
+    assert_eq!(NODE.ask(fetched, "").status, 200);
+}
+
+#[test]
+fn the_network_is_shown_and_peers_that_are_none_are_refused() {
+    let network = NODE.get("/v1/network").json();
+    assert!(network["peer"].as_str().unwrap().starts_with("12D3KooW"));
+    assert_eq!(
+        network["peers"],
+        json!({"total": 0, "inbound": 0, "outbound": 0})
+    );
+    assert_eq!(NODE.get("/v1/network/peers").json(), json!({"peers": []}));
+    let wrong = post("/v1/network/peers", &json!({"address": "nonsense"}));
+    assert_eq!(wrong.status, 422);
+    assert!(wrong.json()["remedy"].as_str().unwrap().contains("/ip4/"));
+    let nobody = post(
+        "/v1/network/peers",
+        &json!({"address": "/ip4/127.0.0.1/tcp/1"}),
+    );
+    assert_eq!(nobody.status, 502, "{:?}", nobody.json());
+    let peers = NODE
+        .rpc(r#"{"jsonrpc":"2.0","id":1,"method":"net_peerCount"}"#)
+        .json();
+    assert_eq!(peers["result"], "0x0");
+    let listening = NODE
+        .rpc(r#"{"jsonrpc":"2.0","id":1,"method":"net_listening"}"#)
+        .json();
+    assert_eq!(listening["result"], true);
 }

@@ -28,6 +28,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use jsonrpsee::Methods;
 use phytomer_ledger::Ledger;
+use phytomer_p2p::P2p;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{About, App, Services};
@@ -46,6 +47,7 @@ pub(crate) struct Rpc {
 pub(crate) struct Context {
     ledger: Ledger,
     about: About,
+    p2p: P2p,
     public_url: String,
     filters: Filters,
     shutdown: CancellationToken,
@@ -61,6 +63,7 @@ impl Rpc {
         let context = Context {
             ledger: services.ledger.clone(),
             about: services.about.clone(),
+            p2p: services.network.p2p.clone(),
             public_url,
             filters: Filters::default(),
             shutdown,

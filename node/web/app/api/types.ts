@@ -91,9 +91,15 @@ export interface Details {
   readonly validUntil?: string;
 }
 
-/** One event of `GET /v1/events`. */
+/** One event of `GET /v1/events`: what happened, and where its signed event stands. */
 export interface NodeEvent {
+  /** Block and place in it; the stream itself is resumed by the browser with an id of its own. */
   readonly id: string;
+  readonly stream: string;
+  /** The operator who signed it. */
+  readonly producer: string;
+  readonly epoch: number;
+  readonly offset: number;
   readonly type: EventType;
   readonly time: string;
   readonly block: number;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use alloy::primitives::{Address, B256, Bytes, U64, keccak256};
 use jsonrpsee::RpcModule;
+use phytomer_wire::Network;
 
 use super::method;
 use crate::rest::node::Node;
@@ -39,20 +40,21 @@ async fn net_version(context: Arc<Context>, (): ()) -> Result<String, RpcError> 
     Ok(context.ledger.chain_id().to_string())
 }
 
-/// Whether the node listens for peers. It has none yet.
-async fn listening(_: Arc<Context>, (): ()) -> Result<bool, RpcError> {
-    Ok(false)
+/// Whether the node listens for peers.
+async fn listening(context: Arc<Context>, (): ()) -> Result<bool, RpcError> {
+    Ok(!context.p2p.listen_addresses().is_empty())
 }
 
-async fn peer_count(_: Arc<Context>, (): ()) -> Result<U64, RpcError> {
-    Ok(U64::ZERO)
+async fn peer_count(context: Arc<Context>, (): ()) -> Result<U64, RpcError> {
+    Ok(U64::from(context.p2p.peers().len()))
 }
 
 async fn chain_id(context: Arc<Context>, (): ()) -> Result<U64, RpcError> {
     Ok(U64::from(context.ledger.chain_id()))
 }
 
-/// Always `false`: a node that proposes its own blocks has nothing to catch up with.
+/// Always `false`: a node that proposes its own blocks has nothing to catch up with, and one that
+/// follows executes none yet.
 async fn syncing(_: Arc<Context>, (): ()) -> Result<bool, RpcError> {
     Ok(false)
 }

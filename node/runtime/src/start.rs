@@ -1,0 +1,371 @@
+//! Joining the parts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy::signers::local::PrivateKeySigner;
+use bytes::Bytes;
+use phytomer_api::{
+    About, IssuerAbout, ModelAbout, NetworkAbout, NetworkServices, Probe, Services,
+};
+use phytomer_blobs::{BlobId, Blobs, Source};
+use phytomer_genesis::{Spec, predeploy};
+use phytomer_identity::{Issuer, OperatorToken};
+use phytomer_kafka::Kafka;
+use phytomer_ledger::{Chain, Health, Ledger, Production, SystemClock};
+use phytomer_models::Recogniser;
+use phytomer_p2p::P2p;
+use phytomer_pqc::OperatorKey;
+use phytomer_registry::{Documents, Registry};
+use phytomer_store::Store;
+use phytomer_streams::{Health as StreamsHealth, Streams};
+use phytomer_telemetry::MetricsRegistry;
+use phytomer_wire::Network;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::collector::Collector;
+use crate::operator::{self, Happened};
+use crate::publisher::Publisher;
+use crate::{Config, Error, Facts, Node};
+
+/// How long the sockets for peers may take to be there.
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often it is looked whether they are.
+const LISTEN_POLL_INTERVAL: Duration = Duration::from_millis(5);
+
+/// What a node is made of.
+pub struct Parts {
+    /// What the chain starts from.
+    pub spec: Spec,
+    /// Where everything but blobs is kept.
+    pub store: Arc<dyn Store>,
+    /// Signs credentials.
+    pub issuer: Issuer,
+    /// Signs the issuer's transactions.
+    pub ledger_signer: PrivateKeySigner,
+    /// Seed of the Ed25519 key that the node is known by to its peers.
+    pub peer_seed: [u8; 32],
+    /// Signs events.
+    pub operator_key: OperatorKey,
+    /// What writes over REST need.
+    pub operator_token: OperatorToken,
+}
+
+/// What every part is given.
+struct Base {
+    store: Arc<dyn Store>,
+    metrics: MetricsRegistry,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+/// Network, streams and blobs.
+struct Shared {
+    p2p: P2p,
+    streams: Streams,
+    blobs: Blobs,
+}
+
+impl Node {
+    /// Starts every part; returns once the node answers.
+    ///
+    /// # Errors
+    /// Says which part could not start, and what to do.
+    pub async fn start(config: Config, parts: Parts) -> Result<Self, Error> {
+        let shutdown = CancellationToken::new();
+        let started = start(config, parts, shutdown.clone()).await;
+        if started.is_err() {
+            // What has started already must not go on without the rest.
+            shutdown.cancel();
+        }
+        started
+    }
+}
+
+async fn start(config: Config, parts: Parts, shutdown: CancellationToken) -> Result<Node, Error> {
+    let base = Base {
+        store: parts.store,
+        metrics: MetricsRegistry::new(),
+        tasks: TaskTracker::new(),
+        shutdown,
+    };
+    let network = format!("{}-{}", parts.spec.network, parts.spec.chain_id());
+    let (issuer_did, issuer_address) = (
+        parts.issuer.did().to_string(),
+        parts.ledger_signer.address(),
+    );
+
+    let ledger = ledger(&base, config.ledger, &parts.spec)?;
+    let recogniser = phytomer_inference::spawn(
+        config.recogniser,
+        Recogniser::shipped()?,
+        &base.metrics,
+        base.shutdown.clone(),
+    )?;
+    let about = NetworkAbout {
+        operator: parts.operator_key.public().id(),
+        bootstrap: config.network.bootstrap.clone(),
+        mdns: config.network.mdns,
+        require_post_quantum: config.network.require_post_quantum,
+    };
+    let p2p = p2p(&base, config.network, parts.peer_seed, &network).await?;
+    let streams = streams(&base, config.streams, parts.operator_key)?;
+    let blobs = blobs(&base, config.blobs)?;
+    let shared = Shared {
+        p2p,
+        streams,
+        blobs,
+    };
+    shared.attach();
+    let registry = Registry::new(
+        phytomer_registry::Parts {
+            config: config.registry,
+            ledger: ledger.clone(),
+            recogniser: recogniser.clone(),
+            store: Arc::clone(&base.store),
+            streams: shared.streams.clone(),
+            issuer: parts.issuer,
+            ledger_signer: parts.ledger_signer,
+        },
+        &base.metrics,
+    )?;
+    let kafka = kafka(&base, config.kafka, &shared.streams).await?;
+    let facts = Facts {
+        network,
+        peer: shared.p2p.local_peer().to_string(),
+        addresses: shared.p2p.listen_addresses(),
+        issuer_did,
+        issuer_address,
+    };
+    let services = Services {
+        ledger: ledger.clone(),
+        registry: registry.clone(),
+        network: NetworkServices {
+            p2p: shared.p2p.clone(),
+            streams: shared.streams.clone(),
+            blobs: shared.blobs.clone(),
+            about,
+        },
+        about: about_node(parts.spec.network, &facts, recogniser.recogniser()),
+        probes: probes(&ledger, &shared),
+        metrics: base.metrics.clone(),
+        operator_token: parts.operator_token.clone(),
+    };
+    let server = phytomer_api::serve(config.http, services, base.shutdown.clone()).await?;
+    let url = server.public_url().to_string();
+    registry.set_public_url(&url);
+    // Only now: what the first events name is answered for.
+    follow(&base, &ledger, &registry, &shared, config.collector)?;
+    operator::publish(&shared.streams, Happened::Started, &facts).await;
+    Ok(Node {
+        ledger,
+        recogniser,
+        p2p: shared.p2p,
+        streams: shared.streams,
+        kafka,
+        server,
+        url,
+        operator_token: parts.operator_token,
+        facts,
+        tasks: base.tasks,
+        shutdown: base.shutdown,
+    })
+}
+
+fn ledger(base: &Base, config: phytomer_ledger::Config, spec: &Spec) -> Result<Ledger, Error> {
+    let chain = Chain::open(Arc::clone(&base.store), spec)?;
+    let services = phytomer_ledger::Services {
+        clock: Arc::new(SystemClock),
+        registry: &base.metrics,
+        tasks: &base.tasks,
+        shutdown: base.shutdown.clone(),
+    };
+    Ok(phytomer_ledger::spawn(config, chain, services)?)
+}
+
+async fn p2p(
+    base: &Base,
+    config: phytomer_p2p::Config,
+    seed: [u8; 32],
+    network: &str,
+) -> Result<P2p, Error> {
+    let wanted = config.listen.len();
+    let parts = phytomer_p2p::Parts {
+        seed,
+        network: network.to_owned(),
+        agent: concat!("phytomer/", env!("CARGO_PKG_VERSION")).into(),
+        services: vec!["streams".into(), "blobs".into()],
+        store: Arc::clone(&base.store),
+        registry: &base.metrics,
+        tasks: &base.tasks,
+        shutdown: base.shutdown.clone(),
+        transport: phytomer_p2p::Transport::sockets(),
+    };
+    let p2p = phytomer_p2p::spawn(config, parts)?;
+    // Which port "any free one" is, is known a moment later. With post-quantum keys required there
+    // are fewer listeners than settings.
+    let listening = async {
+        while p2p.listen_addresses().len() < wanted.min(1) {
+            tokio::time::sleep(LISTEN_POLL_INTERVAL).await;
+        }
+    };
+    if tokio::time::timeout(LISTEN_TIMEOUT, listening)
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            "the node does not listen for peers yet; `phytomer doctor` looks for the cause"
+        );
+    }
+    Ok(p2p)
+}
+
+fn streams(
+    base: &Base,
+    config: phytomer_streams::Config,
+    key: OperatorKey,
+) -> Result<Streams, Error> {
+    let parts = phytomer_streams::Parts {
+        store: Arc::clone(&base.store),
+        key: Arc::new(key),
+        clock: Arc::new(phytomer_streams::SystemClock),
+        registry: &base.metrics,
+        tasks: &base.tasks,
+        shutdown: base.shutdown.clone(),
+    };
+    Ok(phytomer_streams::spawn(config, parts)?)
+}
+
+fn blobs(base: &Base, config: phytomer_blobs::Config) -> Result<Blobs, Error> {
+    let parts = phytomer_blobs::Parts {
+        store: Arc::clone(&base.store),
+        network: None,
+        sources: vec![Arc::new(Issued(Documents::new(Arc::clone(&base.store))))],
+        clock: Arc::new(phytomer_blobs::SystemClock),
+        metrics: &base.metrics,
+        tasks: base.tasks.clone(),
+        shutdown: base.shutdown.clone(),
+    };
+    Ok(phytomer_blobs::spawn(config, parts)?)
+}
+
+/// The documents that this node issued, served to peers like blobs.
+struct Issued(Documents);
+
+impl Source for Issued {
+    fn get(&self, id: BlobId) -> Option<Bytes> {
+        self.0.by_content(id.as_bytes()).unwrap_or_else(|error| {
+            tracing::error!(%error, blob = %id, "a document cannot be read; check the disk");
+            None
+        })
+    }
+}
+
+impl Shared {
+    /// Has streams and blobs exchange over the network.
+    fn attach(&self) {
+        let network: Arc<dyn Network> = Arc::new(self.p2p.clone());
+        //STREAMS-ATTACH
+        self.blobs.attach(network);
+    }
+}
+
+async fn kafka(
+    base: &Base,
+    config: phytomer_kafka::Config,
+    streams: &Streams,
+) -> Result<Option<Kafka>, Error> {
+    if !config.enabled {
+        return Ok(None);
+    }
+    let parts = phytomer_kafka::Parts {
+        streams: streams.clone(),
+        registry: &base.metrics,
+        tasks: &base.tasks,
+        shutdown: base.shutdown.clone(),
+    };
+    Ok(Some(phytomer_kafka::spawn(config, parts).await?))
+}
+
+/// Starts what follows the ledger and the streams.
+fn follow(
+    base: &Base,
+    ledger: &Ledger,
+    registry: &Registry,
+    shared: &Shared,
+    config: crate::CollectorConfig,
+) -> Result<(), Error> {
+    // A node that makes no blocks has nothing of its own to tell of the ledger.
+    if ledger.production() == Production::Instant {
+        let publisher = Publisher {
+            ledger: ledger.clone(),
+            registry: registry.clone(),
+            streams: shared.streams.clone(),
+            blobs: shared.blobs.clone(),
+        };
+        base.tasks.spawn(publisher.run(base.shutdown.clone()));
+    }
+    if config.enabled {
+        let (registry, streams) = (registry.clone(), shared.streams.clone());
+        let blobs = shared.blobs.clone();
+        let collector = Collector::new(config, registry, streams, blobs, &base.metrics)?;
+        base.tasks.spawn(collector.run(base.shutdown.clone()));
+    }
+    Ok(())
+}
+
+fn about_node(network: String, facts: &Facts, model: &Recogniser) -> About {
+    About {
+        network,
+        issuer: IssuerAbout {
+            did: facts.issuer_did.clone(),
+            address: facts.issuer_address,
+        },
+        model: ModelAbout {
+            id: model.id().to_string(),
+            name: model.config().name.clone(),
+            classes: model.config().species.len(),
+        },
+        contracts: predeploy::ALL
+            .iter()
+            .map(|(name, address)| ((*name).to_string(), *address))
+            .collect(),
+    }
+}
+
+/// What `/readyz` asks. To have no peers is no fault: the first node of a network has none.
+fn probes(ledger: &Ledger, shared: &Shared) -> Vec<Probe> {
+    let (ledger, streams) = (ledger.clone(), shared.streams.clone());
+    let p2p = shared.p2p.clone();
+    vec![
+        Probe::new("ledger", move || match ledger.health() {
+            Health::Running => Ok(()),
+            Health::DiskFull => {
+                Err("the disk is full and the ledger takes no transactions; free some space".into())
+            }
+            Health::Failed { reason } => Err(format!(
+                "the ledger takes no transactions, because {reason}; see the node's log"
+            )),
+            Health::Stopped { reason } => Err(format!(
+                "the ledger has stopped: {reason}; start the node again"
+            )),
+        }),
+        Probe::new("network", move || match p2p.is_running() {
+            true => Ok(()),
+            false => Err("the network has stopped; start the node again".into()),
+        }),
+        Probe::new("streams", move || match streams.health() {
+            StreamsHealth::Running => Ok(()),
+            StreamsHealth::DiskFull => {
+                Err("the disk is full and no event is taken; free some space".into())
+            }
+            StreamsHealth::Failed { reason } => Err(format!(
+                "no event is taken, because {reason}; repair the cause, then restart the node"
+            )),
+            StreamsHealth::Stopped => {
+                Err("the event streams have stopped; start the node again".into())
+            }
+        }),
+    ]
+}

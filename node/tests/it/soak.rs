@@ -1,0 +1,78 @@
+//! Ten processes under load for minutes: memory stays where it is after the warm-up, and no event
+//! is lost.
+
+use std::time::{Duration, Instant};
+
+use crate::network::{Network, resident_bytes};
+
+/// Processes.
+const PROCESSES: usize = 10;
+/// How long the load lasts unless `PHYTOMER_SOAK_MINUTES` says otherwise.
+const MINUTES_DEFAULT: u64 = 10;
+/// Events that one process appends in a round.
+const ROUND_EVENTS: usize = 5;
+/// How often memory is sampled.
+const SAMPLE_INTERVAL: Duration = Duration::from_secs(5);
+/// By how much the memory of the last quarter may exceed that of the second one, in percent.
+/// RocksDB's memtables fill and empty, so single samples differ by more than a leak would show.
+const GROWTH_PERCENT_MAX: u64 = 10;
+/// Bytes by which it may exceed it in any case.
+const GROWTH_BYTES_MAX: u64 = 16 << 20;
+
+#[test]
+#[ignore = "ten processes for ten minutes; part of the soak"]
+fn network_soak() {
+    let minutes = std::env::var("PHYTOMER_SOAK_MINUTES");
+    let minutes = minutes.map_or(MINUTES_DEFAULT, |minutes| minutes.parse().unwrap());
+    let network = Network::start(PROCESSES);
+    println!(
+        "{PROCESSES} processes formed a network in {} ms",
+        network.formed(2).as_millis()
+    );
+    let (started, duration) = (Instant::now(), Duration::from_secs(60 * minutes));
+    let mut samples: Vec<Vec<u64>> = vec![Vec::new(); PROCESSES];
+    let mut appended = 0_u64;
+    let mut sampled = started;
+    while started.elapsed() < duration {
+        for number in 0..PROCESSES {
+            network.append(number, "load", ROUND_EVENTS);
+            appended += ROUND_EVENTS as u64;
+        }
+        if sampled.elapsed() >= SAMPLE_INTERVAL {
+            sampled = Instant::now();
+            for (node, samples) in network.nodes.iter().zip(&mut samples) {
+                samples.push(resident_bytes(node.pid()));
+            }
+        }
+    }
+    let elapsed = started.elapsed();
+    network.agreed("load", appended);
+    println!(
+        "{appended} events in {} s ({:.0}/s), each on {PROCESSES} nodes {} ms after the last",
+        elapsed.as_secs(),
+        appended as f64 / elapsed.as_secs_f64(),
+        (started.elapsed() - elapsed).as_millis()
+    );
+    for number in 0..PROCESSES {
+        assert_eq!(network.values(number, "load").len() as u64, appended);
+    }
+    for (number, samples) in samples.iter().enumerate() {
+        let (warm, last) = (quarter(samples, 1), quarter(samples, 3));
+        println!(
+            "process {number}: {} MiB after the warm-up, {} MiB in the last quarter, {} at most",
+            warm >> 20,
+            last >> 20,
+            samples.iter().max().unwrap_or(&0) >> 20
+        );
+        let allowed = warm + (warm * GROWTH_PERCENT_MAX / 100).max(GROWTH_BYTES_MAX);
+        assert!(last <= allowed, "process {number} grew: {samples:?}");
+    }
+}
+
+/// The median of one quarter of the samples.
+fn quarter(samples: &[u64], number: usize) -> u64 {
+    let part = samples.len() / 4;
+    let mut part = samples[number * part..(number + 1) * part].to_vec();
+    part.sort_unstable();
+    part.get(part.len() / 2).copied().unwrap_or_default()
+}
