@@ -32,6 +32,9 @@ const ANNOUNCEMENTS_MAX: usize = 10;
 /// Message ids that are read from one peer's announcements between two heartbeats.
 const IDS_MAX: usize = 500;
 
+/// The shortest time between two heartbeats, in milliseconds.
+const HEARTBEAT_MIN_MS: u64 = 100;
+
 /// Gossip with a limit on what a peer may subscribe to.
 pub(crate) type Gossipsub =
     Behaviour<IdentityTransform, MaxCountSubscriptionFilter<AllowAllSubscriptionFilter>>;
@@ -53,7 +56,12 @@ pub(crate) fn behaviour(config: &GossipConfig) -> Result<Gossipsub, Error> {
         setting: "gossip",
         reason,
     };
-    let heartbeat = Duration::from_millis(config.heartbeat_ms);
+    if !(0 < config.mesh_min && config.mesh_min <= config.mesh && config.mesh <= config.mesh_max) {
+        return Err(invalid(
+            "`mesh` must lie between `mesh_min` and `mesh_max`, and be more than 0".into(),
+        ));
+    }
+    let heartbeat = Duration::from_millis(config.heartbeat_ms.max(HEARTBEAT_MIN_MS));
     let settings = ConfigBuilder::default()
         .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
@@ -125,7 +133,6 @@ fn score_thresholds() -> PeerScoreThresholds {
 mod tests {
     use super::*;
 
-    /// Computed with `b3sum` over `a`, a zero byte and `b`.
     #[test]
     fn an_id_is_the_hash_of_topic_and_content() {
         let whole = blake3::hash(b"a\0b");

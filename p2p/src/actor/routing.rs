@@ -206,6 +206,10 @@ impl Actor {
         if now_ms < self.next_lookup_ms || self.links.is_empty() {
             return;
         }
+        // Who has enough peers only keeps its routing table fresh.
+        if !self.wants_peers() {
+            self.lookup_pause_ms = LOOKUP_PAUSE_MAX_MS;
+        }
         self.next_lookup_ms = now_ms + self.lookup_pause_ms;
         self.lookup_pause_ms = (2 * self.lookup_pause_ms).min(LOOKUP_PAUSE_MAX_MS);
         // By turns who is near this node, and who is anywhere.
