@@ -236,7 +236,7 @@ impl Blobs {
     }
 
     /// Fetches content from peers, or joins the fetch that is under way. What is here already is
-    /// not fetched again.
+    /// not fetched again. Must be called within a tokio runtime.
     #[must_use = "a fetch ends when nobody holds it"]
     pub fn fetch(&self, id: BlobId) -> Fetch {
         fetch::join(&self.shared, id, &[])
