@@ -1,7 +1,7 @@
 //! Checkpoints: a producer's full signature over many events at once.
 //!
 //! ```text
-//! event hashes ── Builder::push ──> every 256, or Builder::flush after a quiet second
+//! signed events ── Builder::push ──> every 256, or Builder::flush after a quiet second
 //!                                      │
 //!                                      v
 //!                 Draft { from, to, root, previous, last } ── sign ──> Checkpoint
@@ -10,7 +10,7 @@
 //! A single event carries an Ed25519 signature. A checkpoint is signed with Ed25519 and ML-DSA-65
 //! both, over the Merkle root of the events since the last checkpoint, so the quantum-safe
 //! signature is paid once for many events. Checkpoints are linked by their hashes like events are.
-//! Who holds one needs no signature of the events below it: their hashes suffice.
+//! Who holds one need not check the signatures of the events below it: the root holds them.
 
 mod builder;
 mod merkle;
@@ -25,10 +25,10 @@ use phytomer_wire::codec::{self, DecodeError};
 use phytomer_wire::sync as wire;
 
 pub use builder::{Builder, Draft};
-pub use merkle::{InclusionProof, MerkleRoot, root};
+pub use merkle::{InclusionProof, Leaf, MerkleRoot, root};
 pub(crate) use task::run;
 
-use crate::{EventHash, LogKey, Offset};
+use crate::{EventHash, LogKey, Offset, SignedHeader};
 
 /// The most events under one checkpoint.
 pub const CHECKPOINT_EVENTS_MAX: usize = 256;
@@ -137,7 +137,7 @@ impl Checkpoint {
         self.draft.to
     }
 
-    /// The Merkle root over the hashes of its events.
+    /// The Merkle root over its events.
     #[must_use]
     pub fn root(&self) -> MerkleRoot {
         self.draft.root
@@ -155,16 +155,17 @@ impl Checkpoint {
         self.draft.last
     }
 
-    /// Whether an event with this hash stands at `offset` of the log, by a proof made with
-    /// [`InclusionProof::new`] over the hashes of this checkpoint's events.
+    /// Whether an event is one of those that it covers, by a proof made with
+    /// [`InclusionProof::new`] over the leaves of all of them.
     #[must_use]
-    pub fn includes(&self, event: &EventHash, offset: Offset, proof: &InclusionProof) -> bool {
-        let (from, to) = (self.from().0, self.to().0);
+    pub fn includes(&self, event: &SignedHeader, proof: &InclusionProof) -> bool {
+        let (from, to, offset) = (self.from().0, self.to().0, event.header().offset.0);
         let place = |number: u64| usize::try_from(number).ok();
-        offset.0 >= from
-            && place(offset.0 - from) == Some(proof.index)
+        event.header().log == self.log()
+            && offset >= from
+            && place(offset - from) == Some(proof.index)
             && place(to - from) == Some(proof.len)
-            && proof.proves(event, &self.root())
+            && proof.proves(&Leaf::of(event), &self.root())
     }
 }
 

@@ -24,8 +24,8 @@ mod writer;
 
 pub use checkpoint::{
     Builder as CheckpointBuilder, CHECKPOINT_EVENTS_MAX, CHECKPOINT_QUIET, Checkpoint,
-    CheckpointHash, Draft as CheckpointDraft, InclusionProof, InvalidCheckpoint, MerkleRoot,
-    root as merkle_root,
+    CheckpointHash, Draft as CheckpointDraft, InclusionProof, InvalidCheckpoint,
+    Leaf as MerkleLeaf, MerkleRoot, root as merkle_root,
 };
 pub use clock::{Clock, SystemClock};
 pub use config::{Config, Damaged, Retention};

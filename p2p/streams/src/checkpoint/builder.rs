@@ -4,8 +4,8 @@ use bytes::Bytes;
 use phytomer_wire::codec::{self, DecodeError};
 use phytomer_wire::sync as wire;
 
-use super::{CHECKPOINT_EVENTS_MAX, CheckpointHash, InvalidCheckpoint, MerkleRoot, root};
-use crate::{EventHash, LogKey, Offset};
+use super::{CHECKPOINT_EVENTS_MAX, CheckpointHash, InvalidCheckpoint, Leaf, MerkleRoot, root};
+use crate::{EventHash, LogKey, Offset, SignedHeader};
 
 /// What a checkpoint says, before it is signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,14 +58,15 @@ fn hash_field(field: &'static str, bytes: &Bytes) -> Result<[u8; 32], DecodeErro
     })
 }
 
-/// Gathers the hashes of a log's events until a checkpoint is due. It knows no clock: who appends
+/// Gathers a log's events until a checkpoint is due. It knows no clock: who appends
 /// calls [`Self::flush`] once the log was quiet for [`super::CHECKPOINT_QUIET`].
 #[derive(Clone, Debug)]
 pub struct Builder {
     log: LogKey,
     from: Offset,
     previous: CheckpointHash,
-    hashes: Vec<EventHash>,
+    leaves: Vec<Leaf>,
+    last: EventHash,
 }
 
 impl Builder {
@@ -76,15 +77,17 @@ impl Builder {
             log,
             from,
             previous,
-            hashes: Vec::with_capacity(CHECKPOINT_EVENTS_MAX),
+            leaves: Vec::with_capacity(CHECKPOINT_EVENTS_MAX),
+            last: EventHash::ZERO,
         }
     }
 
-    /// Takes the hash of the next event, and gives a checkpoint to sign where this one fills it.
+    /// Takes the next event, and gives a checkpoint to sign where this one fills it.
     #[must_use = "a checkpoint that is due must be signed and stored"]
-    pub fn push(&mut self, hash: EventHash) -> Option<Draft> {
-        self.hashes.push(hash);
-        (self.hashes.len() >= CHECKPOINT_EVENTS_MAX)
+    pub fn push(&mut self, event: &SignedHeader) -> Option<Draft> {
+        self.last = event.hash();
+        self.leaves.push(Leaf::new(&self.last, event.signature()));
+        (self.leaves.len() >= CHECKPOINT_EVENTS_MAX)
             .then(|| self.flush())
             .flatten()
     }
@@ -92,9 +95,9 @@ impl Builder {
     /// A checkpoint over what there is; none where there is nothing since the last.
     #[must_use = "a checkpoint that is due must be signed and stored"]
     pub fn flush(&mut self) -> Option<Draft> {
-        let root = root(&self.hashes)?;
-        let last = *self.hashes.last()?;
-        let to = Offset(self.from.0 + self.hashes.len() as u64);
+        let root = root(&self.leaves)?;
+        let last = self.last;
+        let to = Offset(self.from.0 + self.leaves.len() as u64);
         let body = codec::encode(&wire::CheckpointBody {
             log: Bytes::copy_from_slice(&self.log.0),
             from: self.from.0,
@@ -114,14 +117,14 @@ impl Builder {
         };
         self.from = to;
         self.previous = draft.hash();
-        self.hashes.clear();
+        self.leaves.clear();
         Some(draft)
     }
 
-    /// The hashes since the last checkpoint, at most [`CHECKPOINT_EVENTS_MAX`].
+    /// How many events came since the last checkpoint, less than [`CHECKPOINT_EVENTS_MAX`].
     #[must_use]
-    pub fn pending(&self) -> &[EventHash] {
-        &self.hashes
+    pub fn pending(&self) -> usize {
+        self.leaves.len()
     }
 
     /// Where the next checkpoint will begin.

@@ -1,16 +1,18 @@
-//! A Merkle tree over event hashes, in the shape of RFC 9162 §2.1 with BLAKE3.
+//! A Merkle tree over signed events, in the shape of RFC 9162 §2.1 with BLAKE3.
 //!
 //! ```text
 //!              node                 n leaves are split at the largest power of two
 //!            /      \               below n; a lone leaf or subtree is carried up
 //!         node      node            as it is.
 //!        /    \    /    \
-//!      leaf leaf leaf leaf   leaf = BLAKE3 keyed "leaf" of an event hash
+//!      leaf leaf leaf leaf   leaf = BLAKE3 keyed "leaf" of an event's hash and signature
 //! ```
 //!
 //! Leaves and nodes are hashed under different keys, so that neither is ever taken for the other.
 
-use crate::EventHash;
+use phytomer_pqc::FAST_SIGNATURE_BYTES;
+
+use crate::{EventHash, SignedHeader};
 
 /// Keys a leaf's hash. Public: it separates domains and hides nothing.
 const LEAF_KEY: &[u8; 32] = b"phytomer checkpoint/1, tree leaf";
@@ -19,7 +21,27 @@ const NODE_KEY: &[u8; 32] = b"phytomer checkpoint/1, tree node";
 
 type Hash = [u8; 32];
 
-/// The root of a tree over event hashes.
+/// An event and its signature, as the tree has them. With the signature under it too, nobody can
+/// hand events on with signatures that are none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leaf(Hash);
+
+impl Leaf {
+    /// The leaf of an event.
+    #[must_use]
+    pub fn of(event: &SignedHeader) -> Self {
+        Self::new(&event.hash(), event.signature())
+    }
+
+    pub(crate) fn new(event: &EventHash, signature: &[u8; FAST_SIGNATURE_BYTES]) -> Self {
+        let mut both = [0; 32 + FAST_SIGNATURE_BYTES];
+        both[..32].copy_from_slice(&event.0);
+        both[32..].copy_from_slice(signature);
+        Self(*blake3::keyed_hash(LEAF_KEY, &both).as_bytes())
+    }
+}
+
+/// The root of a tree over events.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MerkleRoot(pub [u8; 32]);
 
@@ -29,10 +51,6 @@ impl std::fmt::Debug for MerkleRoot {
     }
 }
 
-fn leaf(event: &EventHash) -> Hash {
-    *blake3::keyed_hash(LEAF_KEY, &event.0).as_bytes()
-}
-
 fn node(left: &Hash, right: &Hash) -> Hash {
     let mut both = [0; 64];
     both[..32].copy_from_slice(left);
@@ -40,10 +58,10 @@ fn node(left: &Hash, right: &Hash) -> Hash {
     *blake3::keyed_hash(NODE_KEY, &both).as_bytes()
 }
 
-/// The root over `events` in their order; none for no events.
+/// The root over `leaves` in their order; none for no leaves.
 #[must_use]
-pub fn root(events: &[EventHash]) -> Option<MerkleRoot> {
-    let mut level: Vec<Hash> = events.iter().map(leaf).collect();
+pub fn root(leaves: &[Leaf]) -> Option<MerkleRoot> {
+    let mut level: Vec<Hash> = leaves.iter().map(|leaf| leaf.0).collect();
     while level.len() > 1 {
         level = above(&level);
     }
@@ -74,13 +92,13 @@ pub struct InclusionProof {
 }
 
 impl InclusionProof {
-    /// The proof for the event at `index` of `events`; none where there is no such event.
+    /// The proof for the event at `index` of `leaves`; none where there is no such event.
     #[must_use]
-    pub fn new(events: &[EventHash], index: usize) -> Option<Self> {
-        if index >= events.len() {
+    pub fn new(leaves: &[Leaf], index: usize) -> Option<Self> {
+        if index >= leaves.len() {
             return None;
         }
-        let mut level: Vec<Hash> = events.iter().map(leaf).collect();
+        let mut level: Vec<Hash> = leaves.iter().map(|leaf| leaf.0).collect();
         let (mut at, mut path) = (index, Vec::new());
         while level.len() > 1 {
             path.extend(level.get(at ^ 1));
@@ -89,19 +107,19 @@ impl InclusionProof {
         }
         Some(Self {
             index,
-            len: events.len(),
+            len: leaves.len(),
             path,
         })
     }
 
-    /// Whether `event` stands where the proof says under `root` (RFC 9162 §2.1.3.2).
+    /// Whether `leaf` stands where the proof says under `root` (RFC 9162 §2.1.3.2).
     #[must_use]
-    pub fn proves(&self, event: &EventHash, root: &MerkleRoot) -> bool {
+    pub fn proves(&self, leaf: &Leaf, root: &MerkleRoot) -> bool {
         if self.index >= self.len {
             return false;
         }
         let (mut at, mut last) = (self.index, self.len - 1);
-        let mut hash = leaf(event);
+        let mut hash = leaf.0;
         for sibling in &self.path {
             if last == 0 {
                 return false;
@@ -129,14 +147,20 @@ mod tests {
 
     use super::*;
 
-    fn events(len: usize) -> Vec<EventHash> {
-        (0..len)
-            .map(|number| EventHash(*blake3::hash(&number.to_be_bytes()).as_bytes()))
+    fn event(number: usize) -> (EventHash, [u8; 64]) {
+        let hash = EventHash(*blake3::hash(&number.to_be_bytes()).as_bytes());
+        (hash, [number as u8; 64])
+    }
+
+    fn leaves(len: usize) -> Vec<Leaf> {
+        let events = (0..len).map(event);
+        events
+            .map(|(hash, signature)| Leaf::new(&hash, &signature))
             .collect()
     }
 
     /// RFC 9162 §2.1.1, word for word but for the hash function.
-    fn mth(d: &[EventHash]) -> Hash {
+    fn mth(d: &[(EventHash, [u8; 64])]) -> Hash {
         let keyed = |key: &[u8; 32], parts: &[&[u8]]| {
             let mut hasher = blake3::Hasher::new_keyed(key);
             for part in parts {
@@ -146,7 +170,7 @@ mod tests {
         };
         let n = d.len();
         if n == 1 {
-            return keyed(b"phytomer checkpoint/1, tree leaf", &[&d[0].0]);
+            return keyed(b"phytomer checkpoint/1, tree leaf", &[&d[0].0.0, &d[0].1]);
         }
         let k = largest_power_of_two_below(n);
         keyed(
@@ -156,7 +180,7 @@ mod tests {
     }
 
     /// RFC 9162 §2.1.3.1.
-    fn path(m: usize, d: &[EventHash]) -> Vec<Hash> {
+    fn path(m: usize, d: &[(EventHash, [u8; 64])]) -> Vec<Hash> {
         let n = d.len();
         if n == 1 {
             return Vec::new();
@@ -183,24 +207,25 @@ mod tests {
     fn roots_and_proofs_are_those_of_the_recursive_definition() {
         assert_eq!(root(&[]), None);
         for len in (1..=40).chain([63, 64, 65, 255, 256, 257]) {
-            let events = events(len);
-            let root = root(&events).unwrap();
+            let events: Vec<_> = (0..len).map(event).collect();
+            let leaves = leaves(len);
+            let root = root(&leaves).unwrap();
             assert_eq!(root.0, mth(&events), "{len} events");
-            for index in 0..len {
-                let proof = InclusionProof::new(&events, index).unwrap();
+            for (index, leaf) in leaves.iter().enumerate() {
+                let proof = InclusionProof::new(&leaves, index).unwrap();
                 assert_eq!(proof.path, path(index, &events), "{index} of {len}");
-                assert!(proof.proves(&events[index], &root), "{index} of {len}");
+                assert!(proof.proves(leaf, &root), "{index} of {len}");
             }
-            assert_eq!(InclusionProof::new(&events, len), None);
+            assert_eq!(InclusionProof::new(&leaves, len), None);
         }
     }
 
     #[test]
-    fn a_leaf_is_never_a_node() {
-        let pair = events(2);
-        let whole = root(&pair).unwrap();
-        // The root of two events as if it were an event hash: its own tree has another root.
-        assert_ne!(root(&[EventHash(whole.0)]).unwrap(), whole);
+    fn an_event_with_another_signature_is_another_leaf() {
+        let (hash, signature) = event(1);
+        let mut other = signature;
+        other[63] ^= 1;
+        assert_ne!(Leaf::new(&hash, &signature), Leaf::new(&hash, &other));
     }
 
     proptest! {
@@ -211,7 +236,7 @@ mod tests {
             other in any::<prop::sample::Index>(),
             flip in any::<prop::sample::Index>(),
         ) {
-            let events = events(len);
+            let events = leaves(len);
             let root = root(&events).unwrap();
             let (index, other) = (index.index(len), other.index(len));
             let proof = InclusionProof::new(&events, index).unwrap();
@@ -239,7 +264,7 @@ mod tests {
             path in proptest::collection::vec(any::<[u8; 32]>(), 0..70),
         ) {
             let proof = InclusionProof { index, len, path };
-            prop_assert!(!proof.proves(&EventHash([0; 32]), &MerkleRoot([1; 32])));
+            prop_assert!(!proof.proves(&Leaf([0; 32]), &MerkleRoot([1; 32])));
         }
     }
 }

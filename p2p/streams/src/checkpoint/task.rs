@@ -60,8 +60,7 @@ impl Keeper {
         let head = log.head();
         let builder = self.builders.get(&log.key);
         head.is_empty()
-            || builder
-                .is_some_and(|builder| builder.pending().is_empty() && builder.from() == head.next)
+            || builder.is_some_and(|builder| builder.pending() == 0 && builder.from() == head.next)
     }
 
     fn keep(&mut self, logs: &LogStore, key: &OperatorKey, log: &Log) -> Result<(), Error> {
@@ -82,8 +81,8 @@ impl Keeper {
         }
         while at < head.next {
             for run in logs.runs(log, at, PIECE_BYTES)? {
-                let hashes = run.hashes();
-                due.extend(hashes.into_iter().filter_map(|hash| builder.push(hash)));
+                let events = run.events();
+                due.extend(events.filter_map(|event| builder.push(event.signed_header())));
                 at = run.next();
             }
         }
@@ -101,7 +100,7 @@ impl Keeper {
 
 /// Behind the last event that a builder has taken.
 fn end(builder: &Builder) -> Offset {
-    Offset(builder.from().0 + builder.pending().len() as u64)
+    Offset(builder.from().0 + builder.pending() as u64)
 }
 
 /// Goes on behind the newest checkpoint of a log.

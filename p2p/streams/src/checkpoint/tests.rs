@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::Header;
 
 const LOG: LogKey = LogKey([7; 32]);
 
@@ -8,10 +9,27 @@ fn key() -> OperatorKey {
     OperatorKey::from_seeds(&[1; 32], &[2; 32])
 }
 
-fn hashes(len: usize) -> Vec<EventHash> {
-    (0..len)
-        .map(|number| EventHash(*blake3::hash(&number.to_be_bytes()).as_bytes()))
-        .collect()
+/// The first events of a log.
+fn events(len: u64) -> Vec<SignedHeader> {
+    let mut previous = EventHash::ZERO;
+    let events = (0..len).map(|offset| {
+        let header = Header {
+            log: LOG,
+            offset: Offset(offset),
+            previous,
+            time_ms: offset,
+            record_len: 0,
+            record_hash: [0; 32],
+        };
+        let event = SignedHeader::sign(&key(), header);
+        previous = event.hash();
+        event
+    });
+    events.collect()
+}
+
+fn leaves(events: &[SignedHeader]) -> Vec<Leaf> {
+    events.iter().map(Leaf::of).collect()
 }
 
 fn new_builder() -> Builder {
@@ -21,11 +39,12 @@ fn new_builder() -> Builder {
 #[test]
 fn a_checkpoint_is_due_every_256_events_and_when_asked_for() {
     let mut builder = new_builder();
-    let mut due = Vec::new();
-    for hash in hashes(600) {
-        due.extend(builder.push(hash));
-    }
-    assert_eq!(builder.pending(), &hashes(600)[512..]);
+    let events = events(600);
+    let mut due: Vec<_> = events
+        .iter()
+        .filter_map(|event| builder.push(event))
+        .collect();
+    assert_eq!(builder.pending(), 600 - 512);
     due.extend(builder.flush());
     assert_eq!(builder.flush(), None);
     let ranges: Vec<_> = due.iter().map(|draft| (draft.from.0, draft.to.0)).collect();
@@ -34,35 +53,32 @@ fn a_checkpoint_is_due_every_256_events_and_when_asked_for() {
     assert_eq!(signed[0].previous(), CheckpointHash::default());
     assert_eq!(signed[1].previous(), signed[0].hash());
     assert_eq!(signed[2].previous(), signed[1].hash());
-    assert_eq!(signed[2].last(), hashes(600)[599]);
-    assert_eq!(signed[1].root(), root(&hashes(600)[256..512]).unwrap());
+    assert_eq!(signed[2].last(), events[599].hash());
+    assert_eq!(signed[1].root(), root(&leaves(&events[256..512])).unwrap());
 }
 
 #[test]
 fn a_builder_goes_on_where_another_stopped() {
     let (mut whole, mut first) = (new_builder(), new_builder());
-    let events = hashes(512);
-    let mut expected = Vec::new();
-    for hash in &events {
-        expected.extend(whole.push(*hash));
-    }
-    for hash in &events[..300] {
-        let _ = first.push(*hash);
+    let events = events(512);
+    let expected: Vec<_> = events
+        .iter()
+        .filter_map(|event| whole.push(event))
+        .collect();
+    for event in &events[..300] {
+        let _ = first.push(event);
     }
     let mut second = Builder::new(LOG, first.from(), first.previous());
-    let mut due = Vec::new();
-    for hash in &events[256..] {
-        due.extend(second.push(*hash));
-    }
+    let rest = events[256..].iter();
+    let due: Vec<_> = rest.filter_map(|event| second.push(event)).collect();
     assert_eq!(due, expected[1..]);
 }
 
 #[test]
 fn a_checkpoint_survives_encoding_and_only_the_producer_can_have_signed_it() {
     let mut builder = new_builder();
-    let events = hashes(10);
-    for hash in &events {
-        assert_eq!(builder.push(*hash), None);
+    for event in events(10) {
+        assert_eq!(builder.push(&event), None);
     }
     let checkpoint = builder.flush().unwrap().sign(&key());
     let bytes = checkpoint.encode();
@@ -85,21 +101,24 @@ fn a_checkpoint_survives_encoding_and_only_the_producer_can_have_signed_it() {
 
 #[test]
 fn an_event_is_proven_by_its_checkpoint_at_its_offset_only() {
-    let events = hashes(300);
+    let events = events(300);
     let mut builder = new_builder();
     let mut due: Vec<_> = events
         .iter()
-        .filter_map(|hash| builder.push(*hash))
+        .filter_map(|event| builder.push(event))
         .collect();
     due.extend(builder.flush());
     let second = due.pop().unwrap().sign(&key());
-    let proof = InclusionProof::new(&events[256..], 4).unwrap();
-    assert!(second.includes(&events[260], Offset(260), &proof));
-    assert!(!second.includes(&events[261], Offset(260), &proof));
-    assert!(!second.includes(&events[260], Offset(261), &proof));
-    assert!(!second.includes(&events[260], Offset(4), &proof));
-    let elsewhere = InclusionProof::new(&events[..256], 4).unwrap();
-    assert!(!second.includes(&events[4], Offset(260), &elsewhere));
+    let proof = InclusionProof::new(&leaves(&events[256..]), 4).unwrap();
+    assert!(second.includes(&events[260], &proof));
+    assert!(!second.includes(&events[261], &proof));
+    assert!(!second.includes(&events[4], &proof));
+    let elsewhere = InclusionProof::new(&leaves(&events[..256]), 4).unwrap();
+    assert!(!second.includes(&events[4], &elsewhere));
+    // The same event with a signature that is none.
+    let mut resigned = events[260].clone();
+    resigned.signature[0] ^= 1;
+    assert!(!second.includes(&resigned, &proof));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::actor::Event;
 use super::context::Context;
 use super::core::{FetchId, Refusal};
-use super::verify::{Chain, Checked, HASHES_MAX};
+use super::verify::{self, Chain, Checked, MARKS_MAX};
 use crate::checkpoint::Checkpoint;
 use crate::store::{Insert, Log};
 use crate::{Error, Offset};
@@ -20,7 +20,7 @@ use crate::{Error, Offset};
 const IDLE: Duration = Duration::from_secs(10);
 /// Runs heard by gossip that wait for one log; more are dropped and fetched later.
 pub(crate) const HEARD_MAX: usize = 64;
-/// Bytes that are read at once to find hashes of events that are here.
+/// Bytes that are read at once to remember events that are here.
 const PIECE_BYTES: usize = 4 << 20;
 
 /// Something for a log.
@@ -231,24 +231,24 @@ fn load(context: &Context, log: &Log) -> Result<Chain, Error> {
     let head = log.head();
     let checkpoint = last_checkpoint(context, log)?;
     let checkpointed = checkpoint.as_ref().map_or(Offset(0), Checkpoint::to);
-    let recent = head.next.0.saturating_sub(HASHES_MAX as u64);
+    let recent = head.next.0.saturating_sub(MARKS_MAX as u64);
     let mut at = checkpointed.max(head.first).max(Offset(recent));
-    let mut hashes = Vec::new();
+    let mut marks = Vec::new();
     while at < head.next {
         let runs = context.logs.runs(log, at, PIECE_BYTES)?;
         for run in runs {
-            hashes.extend(run.hashes());
+            marks.extend(verify::marks(&run));
             at = run.next();
         }
     }
     // What came meanwhile is not part of this end.
     let surplus = at.0.saturating_sub(head.next.0);
-    hashes.truncate(
-        hashes
+    marks.truncate(
+        marks
             .len()
             .saturating_sub(usize::try_from(surplus).unwrap_or(usize::MAX)),
     );
-    Ok(Chain::new(log.key, &head, checkpoint.as_ref(), hashes))
+    Ok(Chain::new(log.key, &head, checkpoint.as_ref(), marks))
 }
 
 /// The newest checkpoint of a log. One that cannot be read covers nothing.

@@ -9,9 +9,10 @@
 //!                   Insert
 //! ```
 //!
-//! Events below a signed checkpoint need no signature of their own: the checkpoint names the hash
-//! of its last event, which names the one before, and so on. A checkpoint that is signed but says
-//! something else than the events is left out; that is its producer's doing, not the sender's.
+//! The signatures of events below a signed checkpoint need not be checked one by one: its root
+//! holds them. A checkpoint that is signed but says something else than the events covers
+//! nothing. Then the events' own signatures tell whose doing that is: the sender's, where one of
+//! them is false, else the producer's.
 
 #[cfg(test)]
 mod tests;
@@ -20,20 +21,37 @@ use bytes::Bytes;
 use phytomer_pqc::OperatorPublicKey;
 
 use super::core::Refusal;
-use crate::checkpoint::{self, Checkpoint, CheckpointHash};
+use crate::checkpoint::{self, Checkpoint, CheckpointHash, Leaf};
 use crate::run::{Run, VerifiedRun};
 use crate::store::Insert;
-use crate::{EventHash, Head, LogKey, Offset};
+use crate::{Event, EventHash, Head, LogKey, Offset};
 
-/// Hashes of events since the last checkpoint that are kept. What is older is taken on the word
-/// of the checkpoint's last hash alone.
-pub(crate) const HASHES_MAX: usize = 4_096;
+/// Events since the last checkpoint that are remembered. A checkpoint over older ones comes too
+/// late to be of use.
+pub(crate) const MARKS_MAX: usize = 4_096;
+
+/// What is remembered of an event until a checkpoint covers it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    hash: EventHash,
+    leaf: Leaf,
+}
+
+/// What is to be remembered of a run's events.
+pub(crate) fn marks(run: &Run) -> Vec<Mark> {
+    let mark = |event: Event| {
+        let hash = event.hash();
+        let leaf = Leaf::new(&hash, event.signed_header().signature());
+        Mark { hash, leaf }
+    };
+    run.events().map(mark).collect()
+}
 
 /// An answer as far as it can be judged by itself.
 #[derive(Debug, Default)]
 pub(crate) struct Checked {
-    /// Runs that follow each other, with the hashes of their events.
-    runs: Vec<(VerifiedRun, Vec<EventHash>)>,
+    /// Runs that follow each other.
+    runs: Vec<(VerifiedRun, Vec<Mark>)>,
     /// Checkpoints with sound signatures, by their ends.
     checkpoints: Vec<Checkpoint>,
 }
@@ -68,14 +86,14 @@ impl Checked {
     }
 
     fn push(&mut self, log: LogKey, run: Run) -> Result<(), Refusal> {
-        let hashes = run.hashes();
+        let marks = marks(&run);
         let run = run.verify_records(log).map_err(|_| Refusal::Forged)?;
         if let Some((before, _)) = self.runs.last()
             && (run.run().first() != before.run().next() || run.previous != before.last_hash)
         {
             return Err(Refusal::Malformed);
         }
-        self.runs.push((run, hashes));
+        self.runs.push((run, marks));
         Ok(())
     }
 
@@ -90,7 +108,6 @@ impl Checked {
         let runs = self.runs.iter();
         runs.map(|(run, _)| run.run().as_bytes().len()).sum()
     }
-
 
     /// Takes the events of another answer behind those that are here; gives it back where it does
     /// not go on from them.
@@ -121,22 +138,22 @@ pub(crate) struct Chain {
     checkpointed: Offset,
     /// The last checkpoint, where it is known.
     previous: Option<CheckpointHash>,
-    /// The hashes of the events before `next`, as far back as the last checkpoint or as known.
-    hashes: Vec<EventHash>,
+    /// The events before `next`, as far back as the last checkpoint or as remembered.
+    marks: Vec<Mark>,
 }
 
 impl Chain {
-    /// The end of a log with this head, last checkpoint and newest hashes.
+    /// The end of a log with this head, last checkpoint and newest events.
     pub(crate) fn new(
         log: LogKey,
         head: &Head,
         checkpoint: Option<&Checkpoint>,
-        hashes: Vec<EventHash>,
+        marks: Vec<Mark>,
     ) -> Self {
-        let fresh = head.next == Offset(0);
+        let from_the_start = marks.len() as u64 == head.next.0;
         let previous = match checkpoint {
             Some(checkpoint) => Some(checkpoint.hash()),
-            None => (fresh || hashes.len() as u64 == head.next.0).then(CheckpointHash::default),
+            None => from_the_start.then(CheckpointHash::default),
         };
         Self {
             log,
@@ -145,7 +162,7 @@ impl Chain {
             frozen: head.frozen,
             checkpointed: checkpoint.map_or(Offset(0), Checkpoint::to),
             previous,
-            hashes,
+            marks,
         }
     }
 
@@ -175,10 +192,10 @@ impl Chain {
     ) -> Result<Insert, Refusal> {
         let mut after = self.clone();
         let runs = after.take_runs(keys, checked.runs)?;
-        let (covered, checkpoints) = after.take_checkpoints(checked.checkpoints);
-        for run in &runs {
-            check_signatures(keys, run, covered)?;
-        }
+        let taken = after.take_checkpoints(checked.checkpoints);
+        check_signatures(keys, &runs, &taken)?;
+        let checkpoints = taken.iter().map(|taken| (taken.to(), taken.encode()));
+        let checkpoints = checkpoints.collect();
         *self = after;
         Ok(Insert {
             runs,
@@ -191,11 +208,11 @@ impl Chain {
     fn take_runs(
         &mut self,
         keys: &OperatorPublicKey,
-        runs: Vec<(VerifiedRun, Vec<EventHash>)>,
+        runs: Vec<(VerifiedRun, Vec<Mark>)>,
     ) -> Result<Vec<VerifiedRun>, Refusal> {
         let mut taken = Vec::with_capacity(runs.len());
-        for (run, hashes) in runs {
-            let Some((run, hashes)) = self.cut(run, hashes)? else {
+        for (run, marks) in runs {
+            let Some((run, marks)) = self.cut(run, marks)? else {
                 continue;
             };
             if run.run().first() != self.next {
@@ -213,7 +230,7 @@ impl Chain {
             }
             self.next = run.run().next();
             self.last_hash = run.last_hash;
-            self.hashes.extend(hashes);
+            self.marks.extend(marks);
             taken.push(run);
         }
         Ok(taken)
@@ -223,15 +240,15 @@ impl Chain {
     fn cut(
         &self,
         run: VerifiedRun,
-        hashes: Vec<EventHash>,
-    ) -> Result<Option<(VerifiedRun, Vec<EventHash>)>, Refusal> {
+        of_run: Vec<Mark>,
+    ) -> Result<Option<(VerifiedRun, Vec<Mark>)>, Refusal> {
         let (first, next) = (run.run().first(), run.run().next());
         let end = self.frozen.map_or(next, |frozen| frozen.min(next));
         if next <= self.next || first >= end {
             return Ok(None);
         }
         if first >= self.next && end == next {
-            return Ok(Some((run, hashes)));
+            return Ok(Some((run, of_run)));
         }
         let start = first.max(self.next);
         let part = run
@@ -241,61 +258,87 @@ impl Chain {
         let Some(part) = part else {
             return Ok(None);
         };
-        let hashes = part.hashes();
+        let of_part = marks(&part);
         let part = part.verify_records(self.log).map_err(|_| Refusal::Forged)?;
-        Ok(Some((part, hashes)))
+        Ok(Some((part, of_part)))
     }
 
-    /// The checkpoints that fit the events up to `next`, and how far the last of them reaches.
-    fn take_checkpoints(&mut self, checkpoints: Vec<Checkpoint>) -> (Offset, Vec<(Offset, Bytes)>) {
+    /// The checkpoints that fit the events up to `next`.
+    fn take_checkpoints(&mut self, checkpoints: Vec<Checkpoint>) -> Vec<Checkpoint> {
         let mut taken = Vec::new();
         for checkpoint in checkpoints {
             if self.fits(&checkpoint) {
                 self.checkpointed = checkpoint.to();
                 self.previous = Some(checkpoint.hash());
-                taken.push((checkpoint.to(), checkpoint.encode()));
+                taken.push(checkpoint);
             }
         }
         let since = self.next.0 - self.checkpointed.0.min(self.next.0);
-        let keep = usize::try_from(since).map_or(HASHES_MAX, |since| since.min(HASHES_MAX));
-        let surplus = self.hashes.len().saturating_sub(keep);
-        self.hashes.drain(..surplus);
-        (self.checkpointed, taken)
+        let keep = usize::try_from(since).map_or(MARKS_MAX, |since| since.min(MARKS_MAX));
+        let surplus = self.marks.len().saturating_sub(keep);
+        self.marks.drain(..surplus);
+        taken
     }
 
     /// Whether a checkpoint says what the events say.
     fn fits(&self, checkpoint: &Checkpoint) -> bool {
-        let known_from = self.next.0 - (self.hashes.len() as u64).min(self.next.0);
-        let place = |offset: u64| usize::try_from(offset.checked_sub(known_from)?).ok();
+        let known_from = self.next.0 - (self.marks.len() as u64).min(self.next.0);
+        let place = |offset: Offset| usize::try_from(offset.0.checked_sub(known_from)?).ok();
         let (from, to) = (checkpoint.from(), checkpoint.to());
-        if to <= self.checkpointed || to > self.next {
+        let places = place(from).zip(place(to));
+        let covered = places.and_then(|(from, to)| self.marks.get(from..to));
+        let Some(covered) = covered.filter(|_| from >= self.checkpointed) else {
             return false;
-        }
-        let last = place(to.0 - 1).and_then(|place| self.hashes.get(place));
-        if last != Some(&checkpoint.last()) {
-            return false;
-        }
+        };
+        let leaves: Vec<Leaf> = covered.iter().map(|mark| mark.leaf).collect();
         let chained = from != self.checkpointed
             || self
                 .previous
                 .is_none_or(|hash| hash == checkpoint.previous());
-        let covered = place(from.0).zip(place(to.0));
-        let covered = covered.and_then(|(from, to)| self.hashes.get(from..to));
-        let rooted = covered.is_none_or(|hashes| {
-            checkpoint::root(hashes).is_some_and(|root| root == checkpoint.root())
-        });
-        chained && from >= self.checkpointed && rooted
+        chained
+            && covered
+                .last()
+                .is_some_and(|last| last.hash == checkpoint.last())
+            && checkpoint::root(&leaves) == Some(checkpoint.root())
     }
 }
 
-/// Checks the signatures of a run's events from `covered` on.
+/// Checks the signatures of those events that no checkpoint covers; both are in order.
 fn check_signatures(
     keys: &OperatorPublicKey,
-    run: &VerifiedRun,
-    covered: Offset,
+    runs: &[VerifiedRun],
+    checkpoints: &[Checkpoint],
 ) -> Result<(), Refusal> {
-    let rest = run.run().starting_at(covered.max(run.run().first()));
-    for event in rest.iter().flat_map(Run::events) {
+    let mut checkpoints = checkpoints.iter().peekable();
+    for run in runs {
+        let mut at = run.run().first();
+        while at < run.run().next() {
+            while checkpoints.next_if(|it| it.to() <= at).is_some() {}
+            let covers = |it: &&Checkpoint| it.from() <= at;
+            match checkpoints.peek() {
+                Some(covering) if covers(covering) => at = covering.to(),
+                next => {
+                    let end = next.map_or(run.run().next(), |next| next.from());
+                    check_part(keys, run, at, end)?;
+                    at = end;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_part(
+    keys: &OperatorPublicKey,
+    run: &VerifiedRun,
+    from: Offset,
+    to: Offset,
+) -> Result<(), Refusal> {
+    let part = run
+        .run()
+        .starting_at(from)
+        .and_then(|run| run.ending_at(to));
+    for event in part.iter().flat_map(Run::events) {
         let signed = event.signed_header().verify(keys);
         signed.map_err(|_| Refusal::Forged)?;
     }
