@@ -1,0 +1,13 @@
+//! Streams as a program uses them: whole, over stores that fail.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod append;
+mod epochs;
+mod faults;
+mod follow;
+mod groups;
+mod idempotence;
+mod model;
+mod retention;
+mod support;
+mod sync;
