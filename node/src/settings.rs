@@ -16,9 +16,9 @@ const ENV_PREFIX: &str = "PHYTOMER_";
 /// Separates section and name of a setting. Variables without it are flags of
 /// the command line, or somebody else's.
 const ENV_SEPARATOR: &str = "__";
-/// What is logged where nothing else is said. The two libraries report as
+/// What is logged where nothing else is said. Two libraries report as
 /// errors what clients do wrong, or what the edge logs itself.
-const LOG_DEFAULT: &str = "warn,jsonrpsee_core=off,tower_http=off";
+const LOG_DEFAULT: &str = "warn,jsonrpsee_core=off,tower_http=off,libp2p_kad=error";
 
 /// Flags that override the file and the environment.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -128,6 +128,8 @@ impl Preset {
         if self == Self::Dev {
             config.network.listen = listen("127.0.0.1:0");
             config.network.mdns = false;
+            // Nobody else knows of earlier logs of a folder that was just made.
+            config.sync.settle_ms = 250;
         }
         config
     }

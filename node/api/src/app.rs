@@ -18,7 +18,7 @@ use phytomer_ledger::Ledger;
 use phytomer_p2p::P2p;
 use phytomer_pqc::OperatorId;
 use phytomer_registry::Registry;
-use phytomer_streams::Streams;
+use phytomer_streams::{Streams, Sync};
 use phytomer_telemetry::MetricsRegistry;
 use serde::Serialize;
 use tokio::sync::Semaphore;
@@ -69,6 +69,8 @@ pub struct NetworkServices {
     pub p2p: P2p,
     /// Signed event logs.
     pub streams: Streams,
+    /// How far this node is with the logs of others.
+    pub sync: Sync,
     /// Content by its hash.
     pub blobs: Blobs,
     /// What an operator set.

@@ -49,5 +49,5 @@ pub use server::{Server, serve};
 pub use views::{
     BlobList, BlobView, DialFailureView, Encoding, EventPage, EventView, EvidenceList,
     EvidenceView, LogView, NetworkView, NewEvent, PeerCounts, PeerList, PeerView, PositionView,
-    ReachabilityView, StreamList, StreamView,
+    ReachabilityView, StreamList, StreamView, SyncView,
 };

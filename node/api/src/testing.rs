@@ -249,9 +249,18 @@ fn network(
             shutdown: shutdown.clone(),
         },
     );
+    let (p2p, streams) = (p2p.unwrap(), streams.unwrap());
+    let sync = phytomer_streams::SyncConfig {
+        settle_ms: 0,
+        ..phytomer_streams::SyncConfig::default()
+    };
+    // On a thread of its own, because tests call this from within a runtime too.
+    let attach = || RUNTIME.block_on(streams.attach(Arc::new(p2p.clone()), sync, metrics));
+    let sync = std::thread::scope(|scope| scope.spawn(attach).join().unwrap());
     NetworkServices {
-        p2p: p2p.unwrap(),
-        streams: streams.unwrap(),
+        p2p,
+        sync: sync.unwrap(),
+        streams: streams.clone(),
         blobs: blobs(store, metrics, &tasks, shutdown),
         about: NetworkAbout {
             operator,

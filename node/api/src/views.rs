@@ -114,6 +114,18 @@ pub struct PeerList {
 pub struct StreamList {
     /// Each of them, by name.
     pub streams: Vec<StreamView>,
+    /// How far this node is with the logs of others.
+    pub sync: SyncView,
+}
+
+/// How far a node is with the logs of others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncView {
+    /// Logs of which some peer has more than is here.
+    pub logs_behind: usize,
+    /// Ranges of events that are being fetched.
+    pub fetches: usize,
 }
 
 /// A stream: the logs of all its producers.

@@ -9,11 +9,13 @@ use std::time::Duration;
 use futures::{Stream, StreamExt};
 use phytomer_blobs::{BlobId, Blobs};
 use phytomer_registry::{CERTIFICATES_STREAM, Cursor, Error, FeedEvent, Registry, Selection};
-use phytomer_streams::{LogKey, Offset, StreamName, Streams};
+use phytomer_streams::{LogKey, Offset, Streams};
 use phytomer_telemetry::{IntCounterVec, MetricsRegistry};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+
+use crate::names;
 
 /// The consumer group in which it keeps how far it has come.
 const GROUP: &str = "phytomer-documents";
@@ -98,10 +100,8 @@ impl Collector {
         let read = committed
             .into_iter()
             .map(|(log, committed)| (log, committed.offset));
-        let stream = StreamName::new(CERTIFICATES_STREAM)
-            .expect("the names of our streams are names of streams");
         let selection = Selection {
-            stream: Some(stream),
+            stream: Some(names::stream(CERTIFICATES_STREAM)),
             producer: None,
         };
         let events = self.registry.follow(selection, Some(Cursor::of(read)));

@@ -20,6 +20,8 @@ pub struct Config {
     pub network: phytomer_p2p::Config,
     /// Signed event streams.
     pub streams: phytomer_streams::Config,
+    /// Which logs of other operators are kept here, and how they are fetched.
+    pub sync: phytomer_streams::SyncConfig,
     /// Content by its hash.
     pub blobs: phytomer_blobs::Config,
     /// The documents of other operators' certificates.

@@ -16,6 +16,7 @@
 mod collector;
 mod config;
 mod error;
+mod names;
 mod node;
 mod operator;
 mod publisher;

@@ -4,10 +4,10 @@
 //! "network", "addresses", "issuer"}`; the key is the peer id.
 
 use phytomer_registry::OPERATOR_STREAM;
-use phytomer_streams::{Record, StreamName, Streams};
+use phytomer_streams::{Record, Streams};
 use serde_json::json;
 
-use crate::Facts;
+use crate::{Facts, names};
 
 /// What happened to the node.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +29,7 @@ impl Happened {
 
 /// Publishes what happened. That it could not is no reason not to run, or not to stop.
 pub(crate) async fn publish(streams: &Streams, happened: Happened, facts: &Facts) {
-    let stream =
-        StreamName::new(OPERATOR_STREAM).expect("the names of our streams are names of streams");
+    let stream = names::stream(OPERATOR_STREAM);
     let value = json!({
         "type": happened.name(),
         "time": jiff::Timestamp::now().to_string(),

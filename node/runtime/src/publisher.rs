@@ -24,6 +24,8 @@ use phytomer_streams::{Error as StreamError, Offset, Record, StreamName, Streams
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use crate::names;
+
 /// Blocks that are published together when the ledger is ahead.
 const BATCH_BLOCKS_MAX: usize = 64;
 /// Events that are appended together.
@@ -90,7 +92,10 @@ impl Publisher {
 
     /// Publishes from where the logs end; returns only when something fails.
     async fn publish(&self) -> Result<std::convert::Infallible, Error> {
-        let (ledger, certificates) = (name(LEDGER_STREAM), name(CERTIFICATES_STREAM));
+        let (ledger, certificates) = (
+            names::stream(LEDGER_STREAM),
+            names::stream(CERTIFICATES_STREAM),
+        );
         let published = Published {
             block: self.last(&ledger).await?.map(|id| id.block),
             certificates: self.last(&certificates).await?,
@@ -153,10 +158,6 @@ impl Publisher {
         }
         Ok(None)
     }
-}
-
-fn name(text: &'static str) -> StreamName {
-    StreamName::new(text).expect("the names of our streams are names of streams")
 }
 
 fn record(event: &Event) -> Result<Record, serde_json::Error> {

@@ -16,7 +16,7 @@ use phytomer_ledger::{Chain, Health, Ledger, Production, SystemClock};
 use phytomer_models::Recogniser;
 use phytomer_p2p::P2p;
 use phytomer_pqc::OperatorKey;
-use phytomer_registry::{Documents, Registry};
+use phytomer_registry::{Documents, PRODUCT_STREAMS, Registry};
 use phytomer_store::Store;
 use phytomer_streams::{Health as StreamsHealth, Streams};
 use phytomer_telemetry::MetricsRegistry;
@@ -27,7 +27,7 @@ use tokio_util::task::TaskTracker;
 use crate::collector::Collector;
 use crate::operator::{self, Happened};
 use crate::publisher::Publisher;
-use crate::{Config, Error, Facts, Node};
+use crate::{Config, Error, Facts, Node, names};
 
 /// How long the sockets for peers may take to be there.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -112,12 +112,14 @@ async fn start(config: Config, parts: Parts, shutdown: CancellationToken) -> Res
     let p2p = p2p(&base, config.network, parts.peer_seed, &network).await?;
     let streams = streams(&base, config.streams, parts.operator_key)?;
     let blobs = blobs(&base, config.blobs)?;
+    let peers: Arc<dyn Network> = Arc::new(p2p.clone());
+    blobs.attach(Arc::clone(&peers));
+    let sync = streams.attach(peers, config.sync, &base.metrics).await?;
     let shared = Shared {
         p2p,
         streams,
         blobs,
     };
-    shared.attach();
     let registry = Registry::new(
         phytomer_registry::Parts {
             config: config.registry,
@@ -144,6 +146,7 @@ async fn start(config: Config, parts: Parts, shutdown: CancellationToken) -> Res
         network: NetworkServices {
             p2p: shared.p2p.clone(),
             streams: shared.streams.clone(),
+            sync,
             blobs: shared.blobs.clone(),
             about,
         },
@@ -157,7 +160,10 @@ async fn start(config: Config, parts: Parts, shutdown: CancellationToken) -> Res
     registry.set_public_url(&url);
     // Only now: what the first events name is answered for.
     follow(&base, &ledger, &registry, &shared, config.collector)?;
-    operator::publish(&shared.streams, Happened::Started, &facts).await;
+    let (streams, started) = (shared.streams.clone(), facts.clone());
+    base.tasks.spawn(async move {
+        operator::publish(&streams, Happened::Started, &started).await;
+    });
     Ok(Node {
         ledger,
         recogniser,
@@ -262,23 +268,16 @@ impl Source for Issued {
     }
 }
 
-impl Shared {
-    /// Has streams and blobs exchange over the network.
-    fn attach(&self) {
-        let network: Arc<dyn Network> = Arc::new(self.p2p.clone());
-        //STREAMS-ATTACH
-        self.blobs.attach(network);
-    }
-}
-
 async fn kafka(
     base: &Base,
-    config: phytomer_kafka::Config,
+    mut config: phytomer_kafka::Config,
     streams: &Streams,
 ) -> Result<Option<Kafka>, Error> {
     if !config.enabled {
         return Ok(None);
     }
+    // What the publisher relies on is that nobody else writes its logs.
+    config.read_only.extend(PRODUCT_STREAMS.map(names::stream));
     let parts = phytomer_kafka::Parts {
         streams: streams.clone(),
         registry: &base.metrics,

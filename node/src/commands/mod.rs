@@ -32,13 +32,14 @@ pub(crate) struct NodeArgs {
     /// URL of the node.
     #[arg(
         long,
+        global = true,
         value_name = "URL",
         default_value = "http://127.0.0.1:8545",
         env = "PHYTOMER_NODE"
     )]
     pub(crate) node: Url,
     /// File with the node's operator token (`operator.token` in its data folder).
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
 }
 

@@ -13,7 +13,6 @@ use crate::output;
 /// Says which peers a running node is connected to, over what, and how the keys of each connection
 /// were agreed; where there are none, it says why.
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) node: NodeArgs,
@@ -33,32 +32,24 @@ pub(crate) enum Action {
         /// node prints it.
         #[arg(value_name = "ADDRESS")]
         address: String,
-        #[command(flatten)]
-        node: NodeArgs,
     },
     /// Part from a peer. It may come back.
     Drop {
         /// Its id, `12D3KooW…`.
         #[arg(value_name = "PEER")]
         peer: String,
-        #[command(flatten)]
-        node: NodeArgs,
     },
     /// Part from a peer and let it in no more.
     Ban {
         /// Its id, `12D3KooW…`.
         #[arg(value_name = "PEER")]
         peer: String,
-        #[command(flatten)]
-        node: NodeArgs,
     },
     /// Let a banned peer in again.
     Unban {
         /// Its id, `12D3KooW…`.
         #[arg(value_name = "PEER")]
         peer: String,
-        #[command(flatten)]
-        node: NodeArgs,
     },
 }
 
@@ -67,21 +58,22 @@ pub(crate) async fn run(args: Args, data_dir: Option<PathBuf>) -> Result<()> {
     let Some(action) = args.action else {
         return list(&args.node, data_dir, args.json).await;
     };
+    let client = args.node.client(data_dir)?;
     match action {
-        Action::Dial { address, node } => {
-            node.client(data_dir)?.dial(&address).await?;
+        Action::Dial { address } => {
+            client.dial(&address).await?;
             output::line(&format!("connected to {address}"));
         }
-        Action::Drop { peer, node } => {
-            node.client(data_dir)?.disconnect(&peer).await?;
+        Action::Drop { peer } => {
+            client.disconnect(&peer).await?;
             output::line(&format!("parted from {peer}"));
         }
-        Action::Ban { peer, node } => {
-            node.client(data_dir)?.ban(&peer).await?;
+        Action::Ban { peer } => {
+            client.ban(&peer).await?;
             output::line(&format!("{peer} is let in no more"));
         }
-        Action::Unban { peer, node } => {
-            node.client(data_dir)?.unban(&peer).await?;
+        Action::Unban { peer } => {
+            client.unban(&peer).await?;
             output::line(&format!("{peer} is let in again"));
         }
     }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use color_eyre::eyre::Result;
-use phytomer_api::{NetworkView, PeerCounts, StreamView};
+use phytomer_api::{NetworkView, PeerCounts, StreamList, StreamView};
 use serde_json::Value;
 use url::Url;
 
@@ -60,7 +60,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
         );
         output::field("model", &format!("{}  {}", node.model.name, node.model.id));
         show_network(&network);
-        output::field("streams", &streams_in_words(&streams.streams));
+        output::field("streams", &streams_in_words(&streams));
         output::field("ready", &readiness(&ready));
     }
     Ok(if is_ready {
@@ -95,7 +95,7 @@ fn show_network(network: &NetworkView) {
 }
 
 /// Each stream with its logs and events.
-fn streams_in_words(streams: &[StreamView]) -> String {
+fn streams_in_words(list: &StreamList) -> String {
     let words = |stream: &StreamView| {
         let events: u64 = stream
             .logs
@@ -105,10 +105,14 @@ fn streams_in_words(streams: &[StreamView]) -> String {
         let logs = stream.logs.len();
         format!("{} ({events} events of {logs} logs)", stream.name)
     };
-    match streams {
+    let mut text = match list.streams.as_slice() {
         [] => "none".into(),
         some => some.iter().map(words).collect::<Vec<_>>().join(", "),
+    };
+    if list.sync.logs_behind > 0 {
+        text += &format!("; {} logs are behind a peer's", list.sync.logs_behind);
     }
+    text
 }
 
 /// `yes`, or what is not ready and why.

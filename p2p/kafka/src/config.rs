@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use phytomer_streams::StreamName;
 use serde::{Deserialize, Serialize};
 
 /// Settings of the Kafka endpoint.
@@ -19,6 +20,9 @@ pub struct Config {
     /// Encryption and the token that clients show (`SASL_SSL`, `PLAIN`). Without it connections
     /// are neither encrypted nor asked for anything (`PLAINTEXT`).
     pub tls: Option<TlsConfig>,
+    /// Streams that clients read and do not write: those that the node writes itself, and others
+    /// that an operator names.
+    pub read_only: Vec<StreamName>,
     /// Connections at once; more are closed as they come.
     pub connections_max: usize,
     /// Bytes of one request.
@@ -41,6 +45,7 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9092)),
             advertised: None,
             tls: None,
+            read_only: Vec::new(),
             connections_max: 256,
             request_bytes_max: 8 << 20,
             response_bytes_max: 8 << 20,

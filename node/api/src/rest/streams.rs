@@ -24,7 +24,7 @@ use crate::limits::{EVENTS_PAGE_BYTES_MAX, EVENTS_PAGE_LEN_MAX};
 use crate::problem::{Kind, PROBLEM_CONTENT_TYPE, Problem};
 use crate::views::{
     Encoding, EventPage, EventView, EvidenceList, EvidenceView, LogView, NewEvent, PositionView,
-    StreamList, StreamView,
+    StreamList, StreamView, SyncView,
 };
 
 /// The streams that this node holds logs of, its own and those of other operators.
@@ -33,7 +33,12 @@ use crate::views::{
 pub(crate) async fn list(State(app): State<Arc<App>>) -> Json<StreamList> {
     let streams = &app.services.network.streams;
     let names = streams.streams().into_iter();
+    let sync = app.services.network.sync.status();
     Json(StreamList {
+        sync: SyncView {
+            logs_behind: sync.logs_behind,
+            fetches: sync.fetches,
+        },
         streams: names.map(|name| stream_view(streams, &name)).collect(),
     })
 }

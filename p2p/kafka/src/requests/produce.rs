@@ -154,6 +154,12 @@ async fn take(
 async fn own_stream(asker: &Asker<'_>, topic: &str, index: i32) -> Result<StreamName, Refused> {
     let topics = &asker.shared.topics;
     let named = Topic::named(topic)?;
+    if asker.shared.config.read_only.contains(named.stream()) {
+        return Err(Refused {
+            error: ResponseError::TopicAuthorizationFailed,
+            message: Some(format!("stream {} is read only here", named.stream())),
+        });
+    }
     let partition = match &named {
         // The own log takes its place when it is made, and not before.
         Topic::All(stream) if index == 0 && topics.partitions(&named).is_empty() => {
