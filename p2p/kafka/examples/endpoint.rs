@@ -45,6 +45,9 @@ struct Arguments {
     /// node's.
     #[arg(long, default_value_t = 1)]
     partitions: u8,
+    /// The `host:port` that clients are told to connect to, where it is another.
+    #[arg(long)]
+    advertised: Option<String>,
     /// Asks clients for TLS and the token.
     #[arg(long)]
     tls: bool,
@@ -64,7 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let store: Arc<dyn Store> = match &arguments.data {
         Some(folder) => Arc::new(RocksStore::open(
-            &folder.join("store"),
+            folder.join("store"),
             &phytomer_rocks::Config::default(),
         )?),
         None => Arc::new(MemoryStore::new()),
@@ -144,6 +147,7 @@ impl Node {
         let config = Config {
             enabled: true,
             listen: arguments.listen,
+            advertised: arguments.advertised.clone(),
             tls: arguments.tls.then(|| TlsConfig {
                 certificate: folder.join("kafka.crt"),
                 key: folder.join("kafka.key"),

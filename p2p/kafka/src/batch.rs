@@ -20,7 +20,7 @@ mod varint;
 mod tests;
 
 pub(crate) use decode::{BatchError, Entry, Limits, decode};
-pub(crate) use encode::{Header, Writer};
+pub(crate) use encode::{Header, Item, Writer};
 
 /// Bytes of a batch before its records.
 const HEADER_BYTES: usize = 61;

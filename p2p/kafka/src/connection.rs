@@ -216,3 +216,6 @@ async fn answer_frames(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

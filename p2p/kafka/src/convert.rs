@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use phytomer_streams::{InvalidRun, LogId, Record, RecordHeader, Run};
 
-use crate::batch::{Entry, Header, Writer};
+use crate::batch::{Entry, Header, Item, Writer};
 
 /// What the names of our own headers begin with. A record's own headers of such names are not
 /// shown: what they say would be taken for what the node says.
@@ -47,15 +47,20 @@ pub(crate) fn batches(log: &LogId, runs: &[Run]) -> Result<(Bytes, u64), Invalid
                 (EPOCH, Some(epoch.as_bytes())),
                 (HASH, Some(&hash)),
             ];
-            let key = record.key.as_deref();
-            let value = record.value.as_deref();
-            let (offset, time_ms) = (signed(offset.0), signed(event.time_ms()));
-            if record.headers.is_empty() {
-                writer.push(offset, time_ms, key, value, &own);
+            let headers: Vec<Header<'_>>;
+            let headers = if record.headers.is_empty() {
+                &own[..]
             } else {
-                let headers: Vec<Header<'_>> = shown(&record.headers).chain(own).collect();
-                writer.push(offset, time_ms, key, value, &headers);
-            }
+                headers = shown(&record.headers).chain(own).collect();
+                &headers
+            };
+            writer.push(Item {
+                offset: signed(offset.0),
+                timestamp_ms: signed(event.time_ms()),
+                key: record.key.as_deref(),
+                value: record.value.as_deref(),
+                headers,
+            });
             count += 1;
         }
         writer.finish();
@@ -84,4 +89,106 @@ pub(crate) fn record(entry: Entry) -> Record {
 
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use phytomer_pqc::OperatorKey;
+    use phytomer_store::MemoryStore;
+    use phytomer_streams::{Offset, StreamName, Streams, SystemClock};
+    use phytomer_telemetry::MetricsRegistry;
+    use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+    use super::*;
+    use crate::batch;
+
+    fn streams() -> Streams {
+        let (registry, tasks) = (MetricsRegistry::new(), TaskTracker::new());
+        let parts = phytomer_streams::Parts {
+            store: Arc::new(MemoryStore::new()),
+            key: Arc::new(OperatorKey::from_seeds(&[1; 32], &[2; 32])),
+            clock: Arc::new(SystemClock),
+            registry: &registry,
+            tasks: &tasks,
+            shutdown: CancellationToken::new(),
+        };
+        phytomer_streams::spawn(phytomer_streams::Config::default(), parts).unwrap()
+    }
+
+    fn decoded(bytes: Bytes) -> Vec<batch::Entry> {
+        let limits = batch::Limits {
+            records_max: 10_000,
+            unpacked_bytes_max: 0,
+        };
+        let batches = batch::decode(bytes, limits).unwrap();
+        batches
+            .into_iter()
+            .flat_map(|batch| batch.entries)
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn events_come_out_as_they_went_in_and_say_which_they_are() {
+        let (streams, plants) = (streams(), StreamName::new("plants").unwrap());
+        let header = |name: &str, value| RecordHeader {
+            name: name.into(),
+            value,
+        };
+        let mut said = Record::keyed("key", "value");
+        said.headers = vec![
+            header("a", Some("1".into())),
+            header("phytomer.hash", Some("made up".into())),
+            header("a", None),
+        ];
+        let at = streams.append(&plants, said).await.unwrap();
+        let tombstone = Record {
+            key: Some("gone".into()),
+            ..Record::default()
+        };
+        streams.append(&plants, tombstone).await.unwrap();
+        let key = at.log.key();
+        let runs = streams.read_runs(key, Offset(0), 1 << 20).await.unwrap();
+        let (bytes, count) = batches(&at.log, &runs).unwrap();
+        assert_eq!(count, 2);
+        let entries = decoded(bytes);
+        let first = &entries[0];
+        assert_eq!(first.value.as_deref(), Some(b"value".as_slice()));
+        let events = streams.read(key, Offset(0), 1 << 20).await.unwrap();
+        assert_eq!(first.timestamp_ms.unsigned_abs(), events[0].time_ms());
+        let text = |value: String| Some(Bytes::from(value));
+        let expected = vec![
+            ("a".to_owned(), text("1".into())),
+            ("a".to_owned(), None),
+            (
+                "phytomer.producer".to_owned(),
+                text(at.log.producer.to_string()),
+            ),
+            ("phytomer.epoch".to_owned(), text(at.log.epoch.to_string())),
+            (
+                "phytomer.hash".to_owned(),
+                text(events[0].hash().to_string()),
+            ),
+        ];
+        assert_eq!(first.headers, expected);
+        assert_eq!(entries[1].value, None);
+        assert_eq!(entries[1].key.as_deref(), Some(b"gone".as_slice()));
+    }
+
+    #[tokio::test]
+    async fn many_events_become_several_batches() {
+        let (streams, plants) = (streams(), StreamName::new("plants").unwrap());
+        let value = vec![7; BATCH_BYTES / 8];
+        let records = vec![Record::new(value); 20];
+        let appended = streams.append_batch(&plants, records).await.unwrap();
+        let key = appended.log.key();
+        let runs = streams.read_runs(key, Offset(3), usize::MAX).await.unwrap();
+        let (bytes, count) = batches(&appended.log, &runs).unwrap();
+        assert_eq!(count, 17);
+        let first_len = u32::from_be_bytes(bytes[8..12].try_into().unwrap()) as usize;
+        assert!(first_len < 2 * BATCH_BYTES, "{first_len}");
+        assert_eq!(bytes[..8], 3_i64.to_be_bytes());
+        assert_eq!(decoded(bytes).len(), 17);
+    }
 }

@@ -11,12 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use crate::coordinator::Coordinator;
-use crate::credentials::Credentials;
-use crate::metrics::Metrics;
-use crate::requests::Place;
-use crate::shared::{Budget, Shared};
-use crate::topics::Topics;
+use crate::shared::Shared;
 use crate::{Config, Error, actor};
 
 /// What the endpoint needs from the program around it.
@@ -64,76 +59,17 @@ pub async fn spawn(config: Config, parts: Parts<'_>) -> Result<Kafka, Error> {
     if !listen.ip().is_loopback() && config.tls.is_none() {
         return Err(Error::Unprotected { listen });
     }
-    let advertised = config.advertised.as_deref().map(parse_place).transpose()?;
-    let host = advertised.as_ref().map(|place| place.host.as_str());
-    let credentials = config
-        .tls
-        .as_ref()
-        .map(|tls| Credentials::open(tls, listen.ip(), host))
-        .transpose()?;
-    let metrics = Metrics::register(parts.registry)?;
+    let shared = Shared::open(config, parts.streams, parts.registry)?;
     let listener = TcpListener::bind(listen).await;
     let bound = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
     let (address, listener) = bound.map_err(|source| Error::Listen { listen, source })?;
-    let shared = Arc::new(Shared {
-        topics: Topics {
-            streams: parts.streams,
-        },
-        coordinator: Coordinator::new(&config.groups),
-        metrics,
-        advertised,
-        credentials,
-        requests: Budget::new(config.memory_bytes_max),
-        answers: Budget::new(config.memory_bytes_max),
-        config,
-    });
     let span = tracing::info_span!("kafka", %address);
-    let server = actor::run(listener, shared, parts.tasks.clone(), parts.shutdown);
+    let server = actor::run(
+        listener,
+        Arc::new(shared),
+        parts.tasks.clone(),
+        parts.shutdown,
+    );
     parts.tasks.spawn(server.instrument(span));
     Ok(Kafka { address })
-}
-
-fn parse_place(text: &str) -> Result<Place, Error> {
-    let invalid = || Error::Advertised {
-        text: text.to_owned(),
-    };
-    let (host, port) = text.rsplit_once(':').ok_or_else(invalid)?;
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let port = port.parse().map_err(|_| invalid())?;
-    if host.is_empty() || host.len() > 255 || port == 0 {
-        return Err(invalid());
-    }
-    Ok(Place {
-        host: host.to_owned(),
-        port,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_advertised_address_has_host_and_port() {
-        let place = |host: &str, port| Place {
-            host: host.into(),
-            port,
-        };
-        let parsed = |text| parse_place(text).ok();
-        assert_eq!(
-            parsed("plants.example:9092"),
-            Some(place("plants.example", 9092))
-        );
-        assert_eq!(parsed("[::1]:9093"), Some(place("::1", 9093)));
-        for wrong in [
-            "",
-            "plants.example",
-            ":9092",
-            "plants.example:",
-            "a:0",
-            "a:70000",
-        ] {
-            assert_eq!(parsed(wrong), None, "{wrong}");
-        }
-    }
 }

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use kafka_protocol::messages::BrokerId;
+use phytomer_streams::Streams;
+use phytomer_telemetry::MetricsRegistry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::Config;
 use crate::coordinator::Coordinator;
 use crate::credentials::Credentials;
 use crate::metrics::Metrics;
 use crate::requests::Place;
 use crate::topics::Topics;
+use crate::{Config, Error};
 
 /// What every connection shares.
 pub(crate) struct Shared {
@@ -29,6 +31,36 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Opens the files of the configuration and registers the metrics.
+    ///
+    /// # Errors
+    /// An advertised address that is none, a file that cannot be used, a metric that is registered
+    /// twice.
+    pub(crate) fn open(
+        config: Config,
+        streams: Streams,
+        registry: &MetricsRegistry,
+    ) -> Result<Self, Error> {
+        let advertised = config.advertised.as_deref();
+        let advertised = advertised.map(Place::parse).transpose()?;
+        let host = advertised.as_ref().map(|place| place.host.as_str());
+        let credentials = config
+            .tls
+            .as_ref()
+            .map(|tls| Credentials::open(tls, config.listen.ip(), host))
+            .transpose()?;
+        Ok(Self {
+            topics: Topics { streams },
+            coordinator: Coordinator::new(&config.groups),
+            metrics: Metrics::register(registry)?,
+            advertised,
+            credentials,
+            requests: Budget::new(config.memory_bytes_max),
+            answers: Budget::new(config.memory_bytes_max),
+            config,
+        })
+    }
+
     /// This node's number among brokers: from its operator's id, so that a client that knows
     /// several nodes tells them apart.
     pub(crate) fn broker(&self) -> BrokerId {
@@ -65,7 +97,7 @@ impl Budget {
 }
 
 fn kibibytes(bytes: usize) -> u32 {
-    let wanted = bytes.div_ceil(1 << 10).max(1).min(Semaphore::MAX_PERMITS);
+    let wanted = bytes.div_ceil(1 << 10).clamp(1, Semaphore::MAX_PERMITS);
     u32::try_from(wanted).unwrap_or(u32::MAX)
 }
 

@@ -13,6 +13,8 @@ import time
 BINARY = os.environ.get("PHYTOMER_KAFKA_ENDPOINT", "")
 #: How long anything may take, in seconds: generous, since the machine may be busy.
 PATIENCE_S = 60
+#: How long it may take until the endpoint is filled and listens, in seconds.
+START_S = 300
 
 
 class Endpoint:
@@ -31,7 +33,7 @@ class Endpoint:
         command = [BINARY, "--data", self.data, "--listen", self._listen, *self._flags]
         self._log = open(self.data / "endpoint.log", "ab")
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._log)
-        ready, _, _ = select.select([self._process.stdout], [], [], PATIENCE_S)
+        ready, _, _ = select.select([self._process.stdout], [], [], START_S)
         line = self._process.stdout.readline() if ready else b""
         if not line:
             raise RuntimeError((self.data / "endpoint.log").read_text())

@@ -5,6 +5,16 @@ use super::{CHECKED_AT, CRC_AT, HEADER_BYTES, MAGIC, PREFIX_BYTES, varint};
 /// A header of a record.
 pub(crate) type Header<'a> = (&'a [u8], Option<&'a [u8]>);
 
+/// A record to be written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Item<'a> {
+    pub(crate) offset: i64,
+    pub(crate) timestamp_ms: i64,
+    pub(crate) key: Option<&'a [u8]>,
+    pub(crate) value: Option<&'a [u8]>,
+    pub(crate) headers: &'a [Header<'a>],
+}
+
 /// Writes one batch behind what is in a buffer already.
 pub(crate) struct Writer<'a> {
     out: &'a mut Vec<u8>,
@@ -33,14 +43,14 @@ impl<'a> Writer<'a> {
     }
 
     /// Adds a record. Offsets rise; times may jump.
-    pub(crate) fn push(
-        &mut self,
-        offset: i64,
-        timestamp_ms: i64,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        headers: &[Header<'_>],
-    ) {
+    pub(crate) fn push(&mut self, item: Item<'_>) {
+        let Item {
+            offset,
+            timestamp_ms,
+            key,
+            value,
+            headers,
+        } = item;
         let time_delta = timestamp_ms.wrapping_sub(self.base_timestamp_ms);
         let offset_delta = offset - self.base_offset;
         let headers_len: usize = headers

@@ -57,13 +57,13 @@ fn write(records: &[Record]) -> Bytes {
             .iter()
             .map(|(name, value)| (name.as_bytes(), value.as_deref()))
             .collect();
-        writer.push(
-            record.offset,
-            record.timestamp,
-            record.key.as_deref(),
-            record.value.as_deref(),
-            &headers,
-        );
+        writer.push(Item {
+            offset: record.offset,
+            timestamp_ms: record.timestamp,
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            headers: &headers,
+        });
     }
     writer.finish();
     out.into()
@@ -109,10 +109,20 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+fn item<'a>(value: Option<&'a [u8]>, headers: &'a [Header<'a>]) -> Item<'a> {
+    Item {
+        offset: 0,
+        timestamp_ms: 0,
+        key: None,
+        value,
+        headers,
+    }
+}
+
 fn one(value: &'static [u8]) -> Bytes {
     let mut out = Vec::new();
     let mut writer = Writer::new(&mut out, 0, 0);
-    writer.push(0, 0, None, Some(value), &[]);
+    writer.push(item(Some(value), &[]));
     writer.finish();
     out.into()
 }
@@ -186,7 +196,7 @@ fn a_batch_that_announces_more_records_than_it_can_hold_sets_no_memory_aside() {
 fn repeated_headers_are_kept() {
     let mut out = Vec::new();
     let mut writer = Writer::new(&mut out, 0, 0);
-    writer.push(0, 0, None, None, &[(b"a", Some(b"1")), (b"a", None)]);
+    writer.push(item(None, &[(b"a", Some(b"1")), (b"a", None)]));
     writer.finish();
     let batches = decode(out.into(), LIMITS).unwrap();
     let headers = &batches[0].entries[0].headers;

@@ -14,6 +14,7 @@ use kafka_protocol::messages::{
 
 use super::Asker;
 use super::text::text;
+use crate::Error;
 use crate::topics::Topic;
 
 /// The address that a client is told to connect to.
@@ -23,6 +24,30 @@ pub(crate) struct Place {
     pub(crate) port: u16,
 }
 
+impl Place {
+    /// The place that stands as `host:port`.
+    ///
+    /// # Errors
+    /// [`Error::Advertised`].
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let invalid = || Error::Advertised {
+            text: text.to_owned(),
+        };
+        let (host, port) = text.rsplit_once(':').ok_or_else(invalid)?;
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let port = port.parse().map_err(|_| invalid())?;
+        if host.is_empty() || host.len() > HOST_BYTES_MAX || port == 0 {
+            return Err(invalid());
+        }
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
+/// The longest name of a host (RFC 1035).
+const HOST_BYTES_MAX: usize = 255;
 /// The kind of key that names a group in FindCoordinator.
 const KEY_OF_GROUP: i8 = 0;
 /// Says that no set of authorised operations is given.
@@ -127,4 +152,33 @@ pub(super) fn find_coordinator(
         .with_node_id(asker.shared.broker())
         .with_host(text(&*asker.place.host))
         .with_port(i32::from(asker.place.port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_advertised_address_has_host_and_port() {
+        let place = |host: &str, port| Place {
+            host: host.into(),
+            port,
+        };
+        let parsed = |text| Place::parse(text).ok();
+        assert_eq!(
+            parsed("plants.example:9092"),
+            Some(place("plants.example", 9092))
+        );
+        assert_eq!(parsed("[::1]:9093"), Some(place("::1", 9093)));
+        for wrong in [
+            "",
+            "plants.example",
+            ":9092",
+            "plants.example:",
+            "a:0",
+            "a:70000",
+        ] {
+            assert_eq!(parsed(wrong), None, "{wrong}");
+        }
+    }
 }

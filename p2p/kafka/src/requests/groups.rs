@@ -1,5 +1,7 @@
 //! Consumer groups.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
@@ -65,6 +67,7 @@ pub(super) async fn join(
         protocols: protocols.collect(),
     };
     tokio::select! {
+        biased;
         answer = asker.shared.coordinator.join(join) => Ok(match answer {
             Ok(place) => joined(place),
             Err(refused) => not_joined(refused),
@@ -121,6 +124,7 @@ pub(super) async fn sync(
         assignments: assignments.collect(),
     };
     let answer = tokio::select! {
+        biased;
         answer = asker.shared.coordinator.sync(sync) => answer,
         () = asker.gone.cancelled() => return Err(Hangup::Gone),
     };
@@ -198,7 +202,9 @@ pub(super) async fn describe(
     request: DescribeGroupsRequest,
 ) -> DescribeGroupsResponse {
     let committed = asker.shared.topics.groups().await;
-    let groups = request.groups.into_iter().map(|id| {
+    // Each once: who names a group often makes no large answer.
+    let wanted: BTreeSet<GroupId> = request.groups.into_iter().collect();
+    let groups = wanted.into_iter().map(|id| {
         let group = DescribedGroup::default().with_group_id(id.clone());
         if let Some(description) = asker.shared.coordinator.describe(&id) {
             return described(group, description);

@@ -116,7 +116,10 @@ pub(super) async fn commit(
         });
         answers.push((topic.name.clone(), partitions.collect::<Vec<_>>()));
     }
-    let stored = asker.shared.topics.streams.commit(&group, wanted).await;
+    let stored = match wanted.is_empty() {
+        true => Ok(()),
+        false => asker.shared.topics.streams.commit(&group, wanted).await,
+    };
     let stored = stored.map_err(|error| refusal(&error));
     let topics = answers.into_iter().map(|(name, partitions)| {
         let partitions = partitions.into_iter().map(|(index, answer)| {
