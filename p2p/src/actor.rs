@@ -118,7 +118,7 @@ struct Actor {
     // Services
     servers: HashMap<libp2p::StreamProtocol, Server>,
     /// Streams that came before the greeting was heard.
-    parked: HashMap<ConnectionId, Vec<(libp2p::StreamProtocol, PeerStream)>>,
+    parked: HashMap<ConnectionId, Vec<(libp2p::StreamProtocol, Box<PeerStream>)>>,
     subscriptions: HashMap<String, Subscription>,
     verdicts: FuturesUnordered<BoxFuture<'static, Judged>>,
     // Routing table

@@ -26,7 +26,7 @@ mod tests {
         #[test]
         fn pauses_grow_and_stay_within_their_limits(failures in 0u32..1000, chance in 0.0f64..1.0) {
             let pause = pause_ms(failures, chance);
-            prop_assert!(pause >= FIRST_PAUSE_MS / 2 && pause <= PAUSE_MAX_MS);
+            prop_assert!((FIRST_PAUSE_MS / 2..=PAUSE_MAX_MS).contains(&pause));
             prop_assert!(pause_ms(failures + 1, chance) >= pause);
             prop_assert!(pause_ms(failures, 0.0) >= pause);
             prop_assert!(pause_ms(failures, 0.0) <= 2 * pause + 1);

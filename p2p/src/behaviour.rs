@@ -63,8 +63,8 @@ pub(crate) struct Behaviour {
     relay_client: relay::client::Behaviour,
     relay_server: Toggle<relay::Behaviour>,
     dcutr: Toggle<dcutr::Behaviour>,
-    autonat_client: autonat::v2::client::Behaviour,
-    autonat_server: autonat::v2::server::Behaviour,
+    autonat_client: Toggle<autonat::v2::client::Behaviour>,
+    autonat_server: Toggle<autonat::v2::server::Behaviour>,
     upnp: Toggle<upnp::tokio::Behaviour>,
     pub(crate) gossip: Gossipsub,
 }
@@ -90,8 +90,7 @@ impl Behaviour {
         let ping = ping::Config::new()
             .with_interval(PING_INTERVAL)
             .with_timeout(PING_TIMEOUT);
-        let mdns = names
-            .is_on_lan
+        let mdns = (config.mdns && names.is_reachable)
             .then(|| mdns::tokio::Behaviour::new(mdns::Config::default(), local))
             .transpose()
             .map_err(|error| Error::Transport {
@@ -119,8 +118,15 @@ impl Behaviour {
                 .then(|| relay::Behaviour::new(local, relaying()))
                 .into(),
             dcutr: Some(dcutr::Behaviour::new(local)).into(),
-            autonat_client: autonat::v2::client::Behaviour::default(),
-            autonat_server: autonat::v2::server::Behaviour::default(),
+            // On loopback there is nothing to find out.
+            autonat_client: names
+                .is_reachable
+                .then(autonat::v2::client::Behaviour::default)
+                .into(),
+            autonat_server: names
+                .is_reachable
+                .then(autonat::v2::server::Behaviour::default)
+                .into(),
             upnp: config.upnp.then(upnp::tokio::Behaviour::default).into(),
             gossip: gossip::behaviour(&config.gossip)?,
         })
@@ -130,7 +136,8 @@ impl Behaviour {
 /// What the behaviours are told beside the settings.
 pub(crate) struct Names {
     pub(crate) agent: String,
-    pub(crate) is_on_lan: bool,
+    /// Whether other machines can reach an address that the node listens on.
+    pub(crate) is_reachable: bool,
     pub(crate) allowed: Option<HashSet<PeerId>>,
 }
 

@@ -127,9 +127,9 @@ pub struct GossipConfig {
 impl Default for GossipConfig {
     fn default() -> Self {
         Self {
-            mesh: 4,
-            mesh_min: 3,
-            mesh_max: 5,
+            mesh: 3,
+            mesh_min: 2,
+            mesh_max: 4,
             announce: 2,
             heartbeat_ms: 700,
             call_off_bytes: 512,

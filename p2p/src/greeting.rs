@@ -50,7 +50,7 @@ pub(crate) async fn greet(
 }
 
 /// Answers a greeting, on a stream that the peer opened.
-pub(crate) async fn answer(mut stream: PeerStream, ours: Hello) -> Result<Hello, Failure> {
+pub(crate) async fn answer(mut stream: Box<PeerStream>, ours: Hello) -> Result<Hello, Failure> {
     limited(async {
         let theirs = hear(&mut stream).await?;
         say(&mut stream, &ours).await?;

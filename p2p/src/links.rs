@@ -141,7 +141,17 @@ impl<Id: Copy + Eq> Links<Id> {
                 id,
                 direction,
                 relayed,
-            } => self.opened(id, direction, relayed, now_ms, &mut outputs),
+            } => {
+                let link = Link {
+                    id,
+                    direction,
+                    relayed,
+                    since_ms: now_ms,
+                    standing: None,
+                    left_ms: None,
+                };
+                self.opened(link, &mut outputs);
+            }
             Input::Greeted(id) => self.settle(id, Standing::Member, now_ms),
             Input::Foreign(id) => self.settle(id, Standing::Guest, now_ms),
             Input::Closed(id) => self.links.retain(|link| link.id != id),
@@ -151,31 +161,17 @@ impl<Id: Copy + Eq> Links<Id> {
         outputs
     }
 
-    fn opened(
-        &mut self,
-        id: Id,
-        direction: Direction,
-        relayed: bool,
-        now_ms: u64,
-        outputs: &mut Vec<Output<Id>>,
-    ) {
+    fn opened(&mut self, opened: Link<Id>, outputs: &mut Vec<Output<Id>>) {
         let counts = |link: &Link<Id>| link.standing == Some(Standing::Member);
         let improves = self
             .links
             .iter()
             .filter(|link| counts(link))
-            .all(|link| link.relayed && !relayed);
-        if direction == Direction::Outbound && improves {
-            outputs.push(Output::Greet(id));
+            .all(|link| link.relayed && !opened.relayed);
+        if opened.direction == Direction::Outbound && improves {
+            outputs.push(Output::Greet(opened.id));
         }
-        self.links.push(Link {
-            id,
-            direction,
-            relayed,
-            since_ms: now_ms,
-            standing: None,
-            left_ms: None,
-        });
+        self.links.push(opened);
     }
 
     /// Notes what the peer is on a connection, and gives up those that it makes needless.

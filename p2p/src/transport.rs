@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use libp2p::core::muxing::StreamMuxerBox;
+use libp2p::core::transport::timeout::TransportTimeout;
 use libp2p::core::transport::{Boxed, MemoryTransport, OrTransport};
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
@@ -95,8 +96,9 @@ fn sockets(
     let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
     let (tls, counters) = (tls.clone(), shared.counters.clone());
     let tcp = Filter::new(tcp, shared.clone())
-        .and_then(move |socket, point| tls.secure(Counted::new(socket, counters), point))
-        .boxed();
+        .and_then(move |socket, point| tls.secure(Counted::new(socket, counters), point));
+    // An address that swallows all packets keeps the system busy for minutes.
+    let tcp = TransportTimeout::with_outgoing_timeout(tcp, HANDSHAKE_TIMEOUT).boxed();
     if shared.require_post_quantum {
         return named(tcp);
     }

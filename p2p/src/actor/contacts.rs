@@ -156,7 +156,7 @@ impl Actor {
         &mut self,
         peer: PeerId,
         connection: ConnectionId,
-        stream: PeerStream,
+        stream: Box<PeerStream>,
     ) {
         let hello = self.hello.clone();
         self.greetings.push(Box::pin(async move {

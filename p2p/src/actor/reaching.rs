@@ -91,6 +91,11 @@ impl Actor {
 
     pub(super) fn on_new_listen(&mut self, id: ListenerId, address: Multiaddr) {
         tracing::info!(%address, "listening");
+        let is_told = self.config.relay_server && !setup::is_relayed(&address);
+        if is_told && self.shared.policy.read().allows(&address) {
+            // A relay has to say where others find it, before anybody has tried.
+            self.swarm.add_external_address(address.clone());
+        }
         self.listeners.entry(id).or_default().push(address);
         self.show_listen();
     }
@@ -136,14 +141,15 @@ impl Actor {
     }
 
     pub(super) fn on_autonat(&mut self, event: &autonat::v2::client::Event) {
-        match &event.result {
-            Ok(()) => self.reachability = Reachability::Public,
-            Err(error) => {
-                tracing::debug!(address = %event.tested_addr, %error, "not reached");
-                if self.reachability == Reachability::Unknown {
-                    self.reachability = Reachability::Private;
-                }
-            }
+        let address = &event.tested_addr;
+        if let Err(error) = &event.result {
+            tracing::debug!(%address, %error, "not reached");
+        }
+        self.reachability = reachability(self.reachability, address, &event.result);
+        if setup::is_relayed(address) {
+            // The reservation itself made known the address that leads here; this one ends at
+            // the relay.
+            self.swarm.remove_external_address(address);
         }
     }
 
@@ -179,5 +185,52 @@ impl Actor {
             upnp::Event::ExpiredExternalAddr { .. } => self.port_mapped = false,
             other => tracing::debug!(?other, "the router forwards no port"),
         }
+    }
+}
+
+/// What the test of an address says of the node. That a relay was reached says nothing, and nor
+/// does the bare name that a peer goes by behind one.
+fn reachability<E>(
+    before: Reachability,
+    tested: &Multiaddr,
+    result: &Result<(), E>,
+) -> Reachability {
+    if setup::is_relayed(tested) || address::ip(tested).is_none() {
+        return before;
+    }
+    match (before, result) {
+        (_, Ok(())) => Reachability::Public,
+        (Reachability::Unknown, Err(_)) => Reachability::Private,
+        (before, Err(_)) => before,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_address_of_its_own_tells_how_a_node_is_reached() {
+        let peer = PeerId::random();
+        let own: Multiaddr = "/ip4/8.8.8.8/udp/1/quic-v1".parse().unwrap();
+        let relayed = own
+            .clone()
+            .with(Protocol::P2p(peer))
+            .with(Protocol::P2pCircuit);
+        let name = Multiaddr::empty().with(Protocol::P2p(peer));
+        let (reached, missed) = (&Ok::<(), ()>(()), &Err(()));
+        for before in [
+            Reachability::Unknown,
+            Reachability::Private,
+            Reachability::Public,
+        ] {
+            assert_eq!(reachability(before, &own, reached), Reachability::Public);
+            for address in [&relayed, &name] {
+                assert_eq!(reachability(before, address, reached), before);
+                assert_eq!(reachability(before, address, missed), before);
+            }
+        }
+        let after = reachability(Reachability::Unknown, &own, missed);
+        assert_eq!(after, Reachability::Private);
     }
 }

@@ -114,7 +114,7 @@ impl Actor {
         peer: PeerId,
         connection: ConnectionId,
         protocol: StreamProtocol,
-        stream: PeerStream,
+        stream: Box<PeerStream>,
     ) {
         let links = self.links.get(&peer);
         match links.and_then(Links::standing) {
@@ -142,14 +142,13 @@ impl Actor {
         }
     }
 
-    fn hand_over(&mut self, peer: PeerId, protocol: &StreamProtocol, stream: PeerStream) {
+    fn hand_over(&mut self, peer: PeerId, protocol: &StreamProtocol, stream: Box<PeerStream>) {
         let (Some(server), Some(from)) = (self.servers.get(protocol), peer::to_wire(&peer)) else {
             return;
         };
         match server {
             Server::Streams(sender) => {
                 let sender = sender.clone();
-                let stream = Box::new(stream);
                 self.tasks.spawn(async move {
                     // A full queue makes the peer wait; who serves may have gone meanwhile.
                     let _ = sender.send(Inbound { from, stream }).await;

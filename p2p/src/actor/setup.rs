@@ -80,7 +80,7 @@ pub fn spawn(config: Config, parts: Parts<'_>) -> Result<P2p, Error> {
     let (transport, relay_client) = parts.transport.build(&keypair, &shared)?;
     let names = Names {
         agent: parts.agent.clone(),
-        is_on_lan: config.mdns && named.is_on_lan(),
+        is_reachable: named.is_reachable(),
         allowed: named.allowed.clone(),
     };
     let behaviour = Behaviour::new(&config, &keypair, relay_client, &shared, names)?;
@@ -96,14 +96,15 @@ pub fn spawn(config: Config, parts: Parts<'_>) -> Result<P2p, Error> {
         services: parts.services,
     };
     let book = Book::new(entries, config.limits.book_peers_max);
-    let mut actor = actor(
+    let mut actor = actor(Ground {
         config,
         hello,
-        shared.clone(),
+        shared: shared.clone(),
         swarm,
+        store: parts.store,
+        tasks: parts.tasks.clone(),
         book,
-        (parts.store, parts.tasks),
-    );
+    });
     actor.prepare(named)?;
     let (commands, commands_receiver) = mpsc::channel(COMMANDS_LEN);
     let (reports, reports_receiver) = mpsc::channel(REPORTS_LEN);
@@ -113,24 +114,28 @@ pub fn spawn(config: Config, parts: Parts<'_>) -> Result<P2p, Error> {
     Ok(P2p::new(shared, commands, reports))
 }
 
-fn actor(
+/// What an actor begins with.
+struct Ground {
     config: Config,
     hello: Hello,
     shared: Arc<Shared>,
     swarm: Swarm<Behaviour>,
+    store: Arc<dyn Store>,
+    tasks: TaskTracker,
     book: Book,
-    (store, tasks): (Arc<dyn Store>, &TaskTracker),
-) -> Actor {
+}
+
+fn actor(ground: Ground) -> Actor {
     Actor {
-        config,
-        hello,
-        shared,
-        swarm,
-        store,
-        tasks: tasks.clone(),
+        config: ground.config,
+        hello: ground.hello,
+        shared: ground.shared,
+        swarm: ground.swarm,
+        store: ground.store,
+        tasks: ground.tasks,
         clock: Clock::new(),
         rng: StdRng::from_os_rng(),
-        book,
+        book: ground.book,
         links: HashMap::new(),
         connections: HashMap::new(),
         identified: HashMap::new(),
@@ -243,8 +248,8 @@ impl Addresses {
         })
     }
 
-    /// Whether any of the listen addresses can be reached from the local network.
-    fn is_on_lan(&self) -> bool {
+    /// Whether any of the listen addresses can be reached from other machines.
+    fn is_reachable(&self) -> bool {
         let mut reachable = self.listen.iter().filter_map(address::ip);
         reachable.any(|ip| !ip.is_loopback())
     }
@@ -256,7 +261,7 @@ impl Addresses {
             .chain(self.relays.iter().map(|(_, a)| a));
         DialPolicy {
             private: config.allow_private,
-            loopback: !self.is_on_lan(),
+            loopback: !self.is_reachable(),
             quic: !config.require_post_quantum,
             trusted: named.filter_map(address::ip).collect(),
         }

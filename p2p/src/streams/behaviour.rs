@@ -27,7 +27,7 @@ pub(crate) enum Arrived {
         peer: PeerId,
         connection: ConnectionId,
         protocol: StreamProtocol,
-        stream: PeerStream,
+        stream: Box<PeerStream>,
     },
     /// It tried to open more streams than it may.
     TooMany(PeerId),

@@ -52,7 +52,7 @@ impl fmt::Debug for Open {
 #[derive(Debug)]
 pub(crate) enum Event {
     /// It opened a stream.
-    Opened(StreamProtocol, PeerStream),
+    Opened(StreamProtocol, Box<PeerStream>),
     /// It has too many streams open.
     Refused,
 }
@@ -131,7 +131,11 @@ impl Handler {
         let event = match permits {
             (Ok(peer), Ok(all)) => Event::Opened(
                 protocol,
-                PeerStream::new(stream, &self.limits.open, Some([peer, all])),
+                Box::new(PeerStream::new(
+                    stream,
+                    &self.limits.open,
+                    Some([peer, all]),
+                )),
             ),
             // Dropping the stream resets it, which the peer sees at once.
             _ => Event::Refused,

@@ -28,8 +28,10 @@ use rustls::{ClientConfig, CommonState, NamedGroup, NoKeyLog, ServerConfig};
 
 use crate::shared::Shared;
 
-/// How long both layers may take to be agreed.
-pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long both layers may take to be agreed, and how long a dial may take in all. Less than the
+/// 10 s for which a peer waits that asked to be dialled back: it would never learn that it cannot
+/// be reached.
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(8);
 /// Key exchanges that wait for their connection to be reported.
 const NOTES_MAX: usize = 1_024;
 const TLS: &str = "/tls/1.0.0";
@@ -37,7 +39,10 @@ const YAMUX: &str = "/yamux/1.0.0";
 
 /// How the keys of connections were agreed, until somebody asks for it.
 #[derive(Default)]
-pub(crate) struct KeyExchanges(Mutex<HashMap<(PeerId, bool), Vec<(Multiaddr, KeyExchange)>>>);
+pub(crate) struct KeyExchanges(Mutex<HashMap<(PeerId, bool), Notes>>);
+
+/// Key exchanges of connections to one peer, in one direction.
+type Notes = Vec<(Multiaddr, KeyExchange)>;
 
 impl KeyExchanges {
     fn note(&self, peer: PeerId, point: &ConnectedPoint, exchange: KeyExchange) {

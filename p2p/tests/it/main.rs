@@ -2,5 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod capture;
 mod connect;
+mod discovery;
+mod hostile_gossip;
+mod hostile_streams;
+mod post_quantum;
+mod raw;
 mod support;

@@ -149,3 +149,10 @@ pub(crate) async fn connected(node: &P2p, peer: PeerId) -> Peer {
     eventually("the peer is connected", || find().is_some()).await;
     find().unwrap()
 }
+
+/// Memory of this process that is in use, in bytes.
+pub(crate) fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = statm.split(' ').nth(1).unwrap().parse().unwrap();
+    pages * 4_096
+}
