@@ -1,30 +1,53 @@
 //! What the disk can do.
 
-use std::fs::File;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How often in a second `bytes` can be appended to a file and be on the disk.
-pub(crate) fn syncs_per_second(
-    folder: &Path,
-    bytes: usize,
-    limit: Duration,
-) -> std::io::Result<f64> {
-    let path = folder.join("raw");
-    let mut file = File::create(&path)?;
-    // Nothing that a disk could leave out.
-    let mut content = vec![0; bytes];
-    for (place, byte) in content.iter_mut().enumerate() {
-        *byte = (place.wrapping_mul(2_654_435_761) >> 13) as u8;
+use rustix::fs::{FallocateFlags, fallocate};
+
+/// Space that is allocated at once, in bytes; more than is written in one turn.
+const ALLOCATED_BYTES: u64 = 256 << 20;
+
+/// A file that is written from its beginning on.
+pub(crate) struct File {
+    file: std::fs::File,
+    path: PathBuf,
+}
+
+impl File {
+    /// An empty file.
+    pub(crate) fn growing(folder: &Path) -> std::io::Result<Self> {
+        let path = folder.join("raw");
+        let file = std::fs::File::create(&path)?;
+        Ok(Self { file, path })
     }
-    let (begin, mut count) = (Instant::now(), 0);
-    while begin.elapsed() < limit {
-        file.write_all(&content)?;
-        file.sync_data()?;
-        count += 1;
+
+    /// A file of its full length, so that no write changes more than content.
+    pub(crate) fn allocated(folder: &Path) -> std::io::Result<Self> {
+        let file = Self::growing(folder)?;
+        fallocate(&file.file, FallocateFlags::empty(), 0, ALLOCATED_BYTES)?;
+        file.file.sync_all()?;
+        Ok(file)
     }
-    let rate = f64::from(count) / begin.elapsed().as_secs_f64();
-    std::fs::remove_file(path)?;
-    Ok(rate)
+
+    /// How often in a second `bytes` can be written and be on the disk.
+    pub(crate) fn syncs_per_second(mut self, bytes: usize, turn: Duration) -> std::io::Result<f64> {
+        // Nothing that a disk could leave out.
+        let content: Vec<u8> = (0..bytes).map(|_| rand::random()).collect();
+        let (begin, mut count) = (Instant::now(), 0);
+        while begin.elapsed() < turn {
+            self.file.write_all(&content)?;
+            self.file.sync_data()?;
+            count += 1;
+        }
+        Ok(f64::from(count) / begin.elapsed().as_secs_f64())
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        // The folder goes away with everything in it.
+        let _ = std::fs::remove_file(&self.path);
+    }
 }

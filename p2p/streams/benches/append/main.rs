@@ -5,9 +5,10 @@
 //! cargo bench -p phytomer-streams --bench append [-- <folder on the disk to measure>]
 //! ```
 //!
-//! Rows come in rounds, so that a disk whose speed changes does so for everybody. The limit of a
-//! row is the rate at which the same disk takes appends of the row's mean write, each followed by
-//! fdatasync, times the row's mean number of events in a write.
+//! All take turns, in many short rounds, so that a disk whose speed changes does so for everybody.
+//! The limit is the rate at which the same disk takes the mean write of streams, each followed by
+//! fdatasync, times the mean number of events in a write: appended to a file as it grows, and
+//! written into a file whose space was allocated before, whichever is faster.
 #![allow(clippy::print_stdout)]
 
 mod disk;
@@ -18,6 +19,9 @@ mod sample;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::disk::File;
+use crate::nats::JetStream;
+use crate::ours::Ours;
 use crate::sample::Sample;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -26,22 +30,29 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 const PAYLOAD_BYTES: usize = 1 << 10;
 /// How many producers append at once, each waiting for its answer.
 const PRODUCERS: [usize; 3] = [1, 16, 256];
-/// How often each row is measured.
-const ROUNDS: usize = 3;
-/// How long each row is measured in a round.
-const ROUND: Duration = Duration::from_secs(2);
+/// How often each takes its turn.
+const ROUNDS: usize = 10;
+/// How long a turn is.
+const TURN: Duration = Duration::from_millis(600);
 
 fn main() -> Result<(), Failure> {
     let folder = tempfile::tempdir_in(folder())?;
     println!(
-        "1 KiB events in {}, {ROUNDS} rounds of {} s a row\n",
+        "1 KiB events in {}, {ROUNDS} turns of {} ms each\n",
         folder.path().display(),
-        ROUND.as_secs()
+        TURN.as_millis()
     );
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(measure(folder.path()))
+    println!(
+        "{:>9}  {:<28} {:>9} {:>8} {:>8}",
+        "producers", "who", "events/s", "p50 ms", "p99 ms"
+    );
+    for producers in PRODUCERS {
+        runtime.block_on(measure(folder.path(), producers))?;
+    }
+    Ok(())
 }
 
 /// Where to measure: the first argument, or where cargo keeps what benches make.
@@ -50,64 +61,78 @@ fn folder() -> PathBuf {
     argument.map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from)
 }
 
-async fn measure(folder: &Path) -> Result<(), Failure> {
-    println!(
-        "{:>9}  {:<24} {:>9} {:>9} {:>9} {:>7} {:>10} {:>9}",
-        "producers", "who", "events/s", "p50 ms", "p99 ms", "a write", "of fdatasync", "busy disk"
-    );
-    for producers in PRODUCERS {
-        let (ours, limit) = measure_ours(folder, producers).await?;
-        print_row(producers, "streams", &ours, Some(limit));
-        println!("{:>9}  {:<24} {limit:>9.0}", "", "  fdatasync allows");
-        let single = disk::syncs_per_second(folder, PAYLOAD_BYTES, ROUND)?;
-        println!(
-            "{:>9}  {:<24} {single:>9.0}   streams × {:.2}",
-            "",
-            "  one fdatasync an event",
-            ours.per_second() / single
-        );
-        for sync in [nats::Sync::Default, nats::Sync::Always] {
-            match nats::measure(folder, sync, producers).await {
-                Ok(theirs) => {
-                    print_row(producers, sync.name(), &theirs, None);
-                    let ratio = ours.per_second() / theirs.per_second();
-                    println!("{:>9}  {:<24} {:>9}   streams × {ratio:.2}", "", "", "");
-                }
-                Err(reason) => println!("{:>9}  {:<24} skipped: {reason}", "", sync.name()),
+/// Events per second that fdatasync allows.
+#[derive(Default)]
+struct Limits {
+    growing: f64,
+    allocated: f64,
+    /// One event in each write.
+    single: f64,
+}
+
+async fn measure(folder: &Path, producers: usize) -> Result<(), Failure> {
+    let ours = Ours::start(folder)?;
+    let mut theirs = Vec::new();
+    for sync in [nats::Sync::Default, nats::Sync::Always] {
+        theirs.push((
+            sync.name(),
+            JetStream::start(folder, sync).await,
+            Sample::default(),
+        ));
+    }
+    let (mut total, mut limits) = (Sample::default(), Limits::default());
+    for _ in 0..ROUNDS {
+        let sample = ours.turn(producers).await?;
+        let (bytes, events) = (sample.write_bytes(), sample.write_events());
+        let share = events / ROUNDS as f64;
+        limits.growing += File::growing(folder)?.syncs_per_second(bytes, TURN / 2)? * share;
+        limits.allocated += File::allocated(folder)?.syncs_per_second(bytes, TURN / 2)? * share;
+        let single = File::growing(folder)?.syncs_per_second(PAYLOAD_BYTES, TURN / 2)?;
+        limits.single += single / ROUNDS as f64;
+        total.add(sample);
+        for (_, server, sample) in &mut theirs {
+            if let Ok(server) = server {
+                sample.add(server.turn(producers).await?);
             }
         }
-        println!();
     }
+    print_row(producers, "streams", &total);
+    print_limits(&total, &limits);
+    for (name, server, sample) in theirs {
+        match server {
+            Ok(_) => {
+                print_row(producers, name, &sample);
+                print_ratio("streams ÷ this", total.per_second() / sample.per_second());
+            }
+            Err(reason) => println!("{:>9}  {name:<28} skipped: {reason}", ""),
+        }
+    }
+    println!();
+    ours.stop().await;
     Ok(())
 }
 
-/// Streams, and the events per second that the disk's fdatasync allows, measured in turns.
-async fn measure_ours(folder: &Path, producers: usize) -> Result<(Sample, f64), Failure> {
-    let (mut total, mut allowed) = (Sample::default(), 0.0);
-    for _ in 0..ROUNDS {
-        let sample = ours::measure(folder, producers).await?;
-        let rate = disk::syncs_per_second(folder, sample.write_bytes(), ROUND)?;
-        allowed += rate * sample.write_events() / ROUNDS as f64;
-        total.add(sample);
-    }
-    Ok((total, allowed))
-}
-
-fn print_row(producers: usize, who: &str, sample: &Sample, limit: Option<f64>) {
-    let share = |part: f64| format!("{:.0} %", 100.0 * part);
-    let limit = limit.map(|limit| share(sample.per_second() / limit));
-    let (write, busy) = match sample.writes {
-        0 => (String::new(), String::new()),
-        _ => (
-            format!("{:.1}", sample.write_events()),
-            share(sample.busy()),
-        ),
-    };
+fn print_row(producers: usize, who: &str, sample: &Sample) {
     println!(
-        "{producers:>9}  {who:<24} {:>9.0} {:>9.2} {:>9.2} {write:>7} {:>12} {busy:>9}",
+        "{producers:>9}  {who:<28} {:>9.0} {:>8.2} {:>8.2}",
         sample.per_second(),
         sample.quantile_ms(0.5),
         sample.quantile_ms(0.99),
-        limit.unwrap_or_default(),
     );
+}
+
+fn print_limits(ours: &Sample, limits: &Limits) {
+    let print = |what: &str, figure: f64| println!("{:>9}    {what:<26} {figure:>9.1}", "");
+    print("events in a write", ours.write_events());
+    print("% of the time writing", 100.0 * ours.busy());
+    print("limit, file that grows", limits.growing);
+    print("limit, space allocated", limits.allocated);
+    let limit = limits.growing.max(limits.allocated);
+    print("% of the higher limit", 100.0 * ours.per_second() / limit);
+    print("an fdatasync for each event", limits.single);
+    print_ratio("streams ÷ this", ours.per_second() / limits.single);
+}
+
+fn print_ratio(what: &str, ratio: f64) {
+    println!("{:>9}    {what:<26} {ratio:>9.2}", "");
 }

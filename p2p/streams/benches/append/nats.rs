@@ -1,12 +1,13 @@
 //! NATS JetStream with file storage, in a process of its own.
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
 use bytes::Bytes;
+use tempfile::TempDir;
 
 use crate::sample::Sample;
 use crate::{Failure, PAYLOAD_BYTES};
@@ -40,57 +41,72 @@ impl Sync {
     }
 }
 
-/// A server that ends with its owner.
-struct Server(Child);
+/// A server with one stream; it ends with its owner.
+pub(crate) struct JetStream {
+    server: Child,
+    context: jetstream::Context,
+    /// Lives as long as the server that writes to it.
+    _folder: TempDir,
+}
 
-impl Drop for Server {
+impl Drop for JetStream {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        end(&mut self.server);
     }
 }
 
-/// One stream, with as many producers as asked for; as long as all rounds of ours.
-pub(crate) async fn measure(
-    folder: &Path,
-    sync: Sync,
-    producers: usize,
-) -> Result<Sample, Failure> {
-    if !Path::new(SERVER).exists() {
-        return Err(format!("there is no {SERVER}").into());
-    }
-    let mut total = Sample::default();
-    for _ in 0..crate::ROUNDS {
-        total.add(round(folder, sync, producers).await?);
-    }
-    Ok(total)
+fn end(server: &mut Child) {
+    // It may have ended by itself.
+    let _ = server.kill();
+    let _ = server.wait();
 }
 
-async fn round(folder: &Path, sync: Sync, producers: usize) -> Result<Sample, Failure> {
-    let folder = tempfile::tempdir_in(folder)?;
-    let (_server, client) = start(folder.path(), sync).await?;
-    let context = jetstream::new(client);
-    context
-        .create_stream(jetstream::stream::Config {
+impl JetStream {
+    pub(crate) async fn start(folder: &Path, sync: Sync) -> Result<Self, Failure> {
+        if !Path::new(SERVER).exists() {
+            return Err(format!("there is no {SERVER}").into());
+        }
+        let folder = tempfile::tempdir_in(folder)?;
+        let (config, port) = configure(folder.path(), sync)?;
+        let mut server = Command::new(SERVER)
+            .arg("-c")
+            .arg(&config)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let client = connect(port).await.inspect_err(|_| end(&mut server))?;
+        let this = Self {
+            server,
+            context: jetstream::new(client),
+            _folder: folder,
+        };
+        let stream = jetstream::stream::Config {
             name: "bench".into(),
             subjects: vec!["bench".into()],
             storage: jetstream::stream::StorageType::File,
             ..Default::default()
-        })
-        .await?;
-    let payload = Bytes::from(vec![7; PAYLOAD_BYTES]);
-    let once = move || {
-        let (context, payload) = (context.clone(), payload.clone());
-        async move {
-            context.publish("bench", payload).await?.await?;
-            Ok(())
-        }
-    };
-    Sample::take(producers, once).await
+        };
+        this.context.create_stream(stream).await?;
+        Ok(this)
+    }
+
+    pub(crate) async fn turn(&self, producers: usize) -> Result<Sample, Failure> {
+        let context = self.context.clone();
+        let payload: Bytes = (0..PAYLOAD_BYTES).map(|_| rand::random::<u8>()).collect();
+        let once = move || {
+            let (context, payload) = (context.clone(), payload.clone());
+            async move {
+                context.publish("bench", payload).await?.await?;
+                Ok(())
+            }
+        };
+        once().await?;
+        Sample::take(producers, once).await
+    }
 }
 
-async fn start(folder: &Path, sync: Sync) -> Result<(Server, async_nats::Client), Failure> {
+/// Writes a configuration that the server takes; its path, and the port.
+fn configure(folder: &Path, sync: Sync) -> Result<(PathBuf, u16), Failure> {
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let config = folder.join("nats.conf");
     let content = format!(
@@ -104,25 +120,22 @@ async fn start(folder: &Path, sync: Sync) -> Result<(Server, async_nats::Client)
         .arg(&config)
         .arg("-t")
         .output()?;
-    if !check.status.success() {
-        let said = String::from_utf8_lossy(&check.stderr);
-        let version = Command::new(SERVER).arg("--version").output()?.stdout;
-        let version = String::from_utf8_lossy(&version);
-        // Its own words, without the path of its configuration.
-        let reason = said.rsplit(": ").next().unwrap_or_default();
-        return Err(format!("{} says: {}", version.trim(), reason.trim()).into());
+    if check.status.success() {
+        return Ok((config, port));
     }
-    let server = Command::new(SERVER)
-        .arg("-c")
-        .arg(&config)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    let server = Server(server);
+    let said = String::from_utf8_lossy(&check.stderr);
+    let version = Command::new(SERVER).arg("--version").output()?.stdout;
+    let version = String::from_utf8_lossy(&version);
+    // Its own words, without the path of its configuration.
+    let reason = said.rsplit(": ").next().unwrap_or_default();
+    Err(format!("{} says: {}", version.trim(), reason.trim()).into())
+}
+
+async fn connect(port: u16) -> Result<async_nats::Client, Failure> {
     let begin = Instant::now();
     loop {
         match async_nats::connect(format!("nats://127.0.0.1:{port}")).await {
-            Ok(client) => return Ok((server, client)),
+            Ok(client) => return Ok(client),
             Err(error) if begin.elapsed() > START_LIMIT => return Err(error.into()),
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }

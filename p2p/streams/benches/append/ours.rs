@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use phytomer_pqc::OperatorKey;
 use phytomer_rocks::RocksStore;
 use phytomer_store::{Batch, Error, Reader, Store};
-use phytomer_streams::{Config, Parts, Record, StreamName, SystemClock, spawn};
+use phytomer_streams::{Config, Parts, Record, StreamName, Streams, SystemClock, spawn};
 use phytomer_telemetry::MetricsRegistry;
+use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -41,42 +43,73 @@ impl Store for Counted {
     }
 }
 
-/// One round with a new store.
-pub(crate) async fn measure(folder: &Path, producers: usize) -> Result<Sample, Failure> {
-    let folder = tempfile::tempdir_in(folder)?;
-    let store = Arc::new(Counted {
-        inner: RocksStore::open(folder.path(), &phytomer_rocks::Config::default())?,
-        writes: AtomicU64::new(0),
-        bytes: AtomicU64::new(0),
-        nanos: AtomicU64::new(0),
-    });
-    let tasks = TaskTracker::new();
-    let shutdown = CancellationToken::new();
-    let parts = Parts {
-        store: Arc::clone(&store) as Arc<dyn Store>,
-        key: Arc::new(OperatorKey::from_seeds(&[1; 32], &[2; 32])),
-        clock: Arc::new(SystemClock),
-        registry: &MetricsRegistry::new(),
-        tasks: &tasks,
-        shutdown: shutdown.clone(),
-    };
-    let streams = spawn(Config::default(), parts)?;
-    let name = StreamName::new("bench")?;
-    let payload = bytes::Bytes::from(vec![7; PAYLOAD_BYTES]);
-    let once = move || {
-        let (streams, name, payload) = (streams.clone(), name.clone(), payload.clone());
-        async move {
-            streams.append(&name, Record::new(payload)).await?;
-            Ok(())
-        }
-    };
-    let mut sample = Sample::take(producers, once).await?;
-    shutdown.cancel();
-    tasks.close();
-    tasks.wait().await;
-    // The two writes of the warm-up, which makes the log, are as good as none among thousands.
-    sample.writes = store.writes.load(Ordering::Relaxed);
-    sample.written_bytes = store.bytes.load(Ordering::Relaxed);
-    sample.writing = Duration::from_nanos(store.nanos.load(Ordering::Relaxed));
-    Ok(sample)
+/// Running streams on a store of their own.
+pub(crate) struct Ours {
+    store: Arc<Counted>,
+    streams: Streams,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+    /// Lives as long as the store in it.
+    _folder: TempDir,
+}
+
+impl Ours {
+    pub(crate) fn start(folder: &Path) -> Result<Self, Failure> {
+        let folder = tempfile::tempdir_in(folder)?;
+        let store = Arc::new(Counted {
+            inner: RocksStore::open(folder.path(), &phytomer_rocks::Config::default())?,
+            writes: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            nanos: AtomicU64::new(0),
+        });
+        let tasks = TaskTracker::new();
+        let shutdown = CancellationToken::new();
+        let parts = Parts {
+            store: Arc::clone(&store) as Arc<dyn Store>,
+            key: Arc::new(OperatorKey::from_seeds(&[1; 32], &[2; 32])),
+            clock: Arc::new(SystemClock),
+            registry: &MetricsRegistry::new(),
+            tasks: &tasks,
+            shutdown: shutdown.clone(),
+        };
+        let streams = spawn(Config::default(), parts)?;
+        Ok(Self {
+            store,
+            streams,
+            tasks,
+            shutdown,
+            _folder: folder,
+        })
+    }
+
+    pub(crate) async fn turn(&self, producers: usize) -> Result<Sample, Failure> {
+        let name = StreamName::new("bench")?;
+        let payload: Bytes = (0..PAYLOAD_BYTES).map(|_| rand::random::<u8>()).collect();
+        let streams = self.streams.clone();
+        let once = move || {
+            let (streams, name, payload) = (streams.clone(), name.clone(), payload.clone());
+            async move {
+                streams.append(&name, Record::new(payload)).await?;
+                Ok(())
+            }
+        };
+        let count = |counter: &AtomicU64| counter.swap(0, Ordering::Relaxed);
+        once().await?;
+        let _ = (
+            count(&self.store.writes),
+            count(&self.store.bytes),
+            count(&self.store.nanos),
+        );
+        let mut sample = Sample::take(producers, once).await?;
+        sample.writes = count(&self.store.writes);
+        sample.written_bytes = count(&self.store.bytes);
+        sample.writing = Duration::from_nanos(count(&self.store.nanos));
+        Ok(sample)
+    }
+
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
 }

@@ -30,7 +30,7 @@ impl Default for Sample {
 }
 
 impl Sample {
-    /// Runs `producers` tasks that each do `once` again and again, for as long as a round.
+    /// Runs `producers` tasks that each do `once` again and again, for a turn.
     pub(crate) async fn take<F, T>(producers: usize, once: F) -> Result<Self, crate::Failure>
     where
         F: Fn() -> T + Clone + Send + 'static,
@@ -44,7 +44,7 @@ impl Sample {
                 let once = once.clone();
                 tokio::spawn(async move {
                     let mut sample = Self::default();
-                    while begin.elapsed() < crate::ROUND {
+                    while begin.elapsed() < crate::TURN {
                         let sent = Instant::now();
                         once().await?;
                         sample.latency_us.saturating_record(
@@ -63,7 +63,7 @@ impl Sample {
         Ok(total)
     }
 
-    /// Adds a round.
+    /// Adds another turn.
     pub(crate) fn add(&mut self, other: Self) {
         self.latency_us
             .add(other.latency_us)
