@@ -9,7 +9,7 @@ use rocksdb::{
 use crate::Config;
 
 /// Values of at least this size are kept apart from their keys, so that sorting does not copy
-/// them: photos, mostly.
+/// them: photos, and events that were written many at once.
 const BLOB_BYTES_MIN: u64 = 16 << 10;
 
 /// Bits of a Bloom filter for each key: one lookup in a hundred reads a block in vain.
@@ -60,10 +60,12 @@ fn column_family(table: Table, cache: &Cache, config: &Config) -> Options {
     options.set_level_compaction_dynamic_level_bytes(true);
     options.set_compression_type(DBCompressionType::Lz4);
     options.set_bottommost_compression_type(DBCompressionType::Zstd);
-    if table == Table::Blobs {
+    if matches!(table, Table::Blobs | Table::StreamRuns) {
         options.set_enable_blob_files(true);
         options.set_min_blob_size(BLOB_BYTES_MIN);
         options.set_enable_blob_gc(true);
+    }
+    if table == Table::Blobs {
         // Photos are compressed already.
         options.set_compression_type(DBCompressionType::None);
         options.set_bottommost_compression_type(DBCompressionType::None);
