@@ -303,7 +303,7 @@ impl Client {
                 title,
                 detail,
                 remedy,
-            }) => eyre!("{title}: {detail} {remedy}"),
+            }) => eyre!("{title}: {detail}; {remedy}"),
             Err(_) => eyre!("the node answered {status}"),
         })
     }

@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt};
 use http::HeaderMap;
 use phytomer_registry::{Cursor, Event, FeedEvent, Selection};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 use utoipa::{IntoParams, ToSchema};
@@ -124,11 +124,10 @@ fn stream(
 
 /// What happened on the ledger, and where its signed event stands. Events of other streams have
 /// `key`, `encoding` and `value` instead, where their value is no JSON object.
-#[derive(ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[expect(dead_code, reason = "describes what `published` joins")]
 struct PublishedEvent {
-    /// What happened.
-    #[schema(inline)]
+    #[serde(flatten)]
     event: Event,
     /// The stream.
     #[schema(example = "certificates")]

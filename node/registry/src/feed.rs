@@ -125,17 +125,21 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn includes(&self, log: &LogInfo) -> bool {
-        let name = log.id.stream.as_str();
-        let stream = match &self.selection.stream {
-            Some(stream) => log.id.stream == *stream,
-            None => matches!(name, LEDGER_STREAM | CERTIFICATES_STREAM),
+    /// The logs that are wanted and here.
+    fn logs(&self, streams: &Streams) -> Vec<LogInfo> {
+        let logs = match &self.selection.stream {
+            Some(stream) => streams.logs(stream),
+            None => [LEDGER_STREAM, CERTIFICATES_STREAM]
+                .iter()
+                .filter_map(|name| name.parse().ok())
+                .flat_map(|name| streams.logs(&name))
+                .collect(),
         };
-        let producer = match self.selection.producer {
+        let wanted = |log: &LogInfo| match self.selection.producer {
             Some(producer) => log.id.producer == producer,
             None => !self.own_only || log.origin == Origin::Own,
         };
-        stream && producer
+        logs.into_iter().filter(wanted).collect()
     }
 }
 
@@ -165,12 +169,6 @@ pub(crate) fn follow(
     futures::stream::try_unfold(feed, |mut feed| async move {
         feed.next().await.map(|event| Some((event, feed)))
     })
-}
-
-/// Every log that is here.
-pub(crate) fn all_logs(streams: &Streams) -> impl Iterator<Item = LogInfo> {
-    let names = streams.streams().into_iter();
-    names.flat_map(|name| streams.logs(&name))
 }
 
 type Tail = BoxStream<'static, (LogInfo, Result<Event, StreamError>)>;
@@ -203,12 +201,9 @@ impl Feed {
 
     /// Begins to read the logs that are wanted and not read yet.
     fn open_logs(&mut self) {
-        for log in all_logs(&self.streams) {
+        for log in self.wanted.logs(&self.streams) {
             let name = Cursor::name(&log);
-            if !self.wanted.includes(&log)
-                || self.open.len() >= FEED_LOGS_MAX
-                || !self.open.insert(name)
-            {
+            if self.open.len() >= FEED_LOGS_MAX || !self.open.insert(name) {
                 continue;
             }
             let unknown = if self.from_start {

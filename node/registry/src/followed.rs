@@ -10,13 +10,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use alloy::primitives::B256;
 use phytomer_pqc::OperatorId;
-use phytomer_streams::{LogInfo, LogKey, Offset, Origin, Streams};
+use phytomer_streams::{Error as StreamError, LogInfo, LogKey, Offset, Origin, Streams};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::config::LINEAGE_NODES_MAX;
 use crate::error::Error;
-use crate::feed::{CERTIFICATES_STREAM, all_logs};
+use crate::feed::CERTIFICATES_STREAM;
 use crate::types::{CertificateId, Status, StatusCause};
 
 /// Bytes of events that are read at once.
@@ -55,8 +55,9 @@ impl Followed {
     ) -> Result<Vec<Word>, Error> {
         let mut logs = self.logs.lock().await;
         let mut words = Vec::new();
-        for log in all_logs(streams) {
-            if log.id.stream.as_str() != CERTIFICATES_STREAM || log.origin != Origin::Peer {
+        let stream = CERTIFICATES_STREAM.parse().map_err(StreamError::from)?;
+        for log in streams.logs(&stream) {
+            if log.origin != Origin::Peer {
                 continue;
             }
             let reading = logs.entry(log.key).or_default();

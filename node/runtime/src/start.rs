@@ -11,6 +11,7 @@ use phytomer_api::{
 use phytomer_blobs::{BlobId, Blobs, Source};
 use phytomer_genesis::{Spec, predeploy};
 use phytomer_identity::{Issuer, OperatorToken};
+use phytomer_inference::InferenceHandle;
 use phytomer_kafka::Kafka;
 use phytomer_ledger::{Chain, Health, Ledger, Production, SystemClock};
 use phytomer_models::Recogniser;
@@ -60,11 +61,10 @@ struct Base {
     shutdown: CancellationToken,
 }
 
-/// Network, streams and blobs.
-struct Shared {
-    p2p: P2p,
-    streams: Streams,
-    blobs: Blobs,
+/// The keys by which others know a node.
+struct Keys {
+    peer_seed: [u8; 32],
+    operator: OperatorKey,
 }
 
 impl Node {
@@ -90,92 +90,113 @@ async fn start(config: Config, parts: Parts, shutdown: CancellationToken) -> Res
         tasks: TaskTracker::new(),
         shutdown,
     };
-    let network = format!("{}-{}", parts.spec.network, parts.spec.chain_id());
-    let (issuer_did, issuer_address) = (
-        parts.issuer.did().to_string(),
-        parts.ledger_signer.address(),
-    );
-
-    let ledger = ledger(&base, config.ledger, &parts.spec)?;
+    let ledger = ledger(&base, config.ledger.clone(), &parts.spec)?;
+    let model = Recogniser::shipped()?;
     let recogniser = phytomer_inference::spawn(
-        config.recogniser,
-        Recogniser::shipped()?,
+        config.recogniser.clone(),
+        model,
         &base.metrics,
         base.shutdown.clone(),
     )?;
-    let about = NetworkAbout {
-        operator: parts.operator_key.public().id(),
-        bootstrap: config.network.bootstrap.clone(),
-        mdns: config.network.mdns,
-        require_post_quantum: config.network.require_post_quantum,
+    let name = format!("{}-{}", parts.spec.network, parts.spec.chain_id());
+    let keys = Keys {
+        peer_seed: parts.peer_seed,
+        operator: parts.operator_key,
     };
-    let p2p = p2p(&base, config.network, parts.peer_seed, &network).await?;
-    let streams = streams(&base, config.streams, parts.operator_key)?;
-    let blobs = blobs(&base, config.blobs)?;
-    let peers: Arc<dyn Network> = Arc::new(p2p.clone());
-    blobs.attach(Arc::clone(&peers));
-    let sync = streams.attach(peers, config.sync, &base.metrics).await?;
-    let shared = Shared {
-        p2p,
-        streams,
-        blobs,
+    let network = network(&base, &config, keys, &name).await?;
+    let facts = Facts {
+        network: name,
+        peer: network.p2p.local_peer().to_string(),
+        addresses: network.p2p.listen_addresses(),
+        issuer_did: parts.issuer.did().to_string(),
+        issuer_address: parts.ledger_signer.address(),
     };
     let registry = Registry::new(
         phytomer_registry::Parts {
-            config: config.registry,
+            config: config.registry.clone(),
             ledger: ledger.clone(),
             recogniser: recogniser.clone(),
             store: Arc::clone(&base.store),
-            streams: shared.streams.clone(),
+            streams: network.streams.clone(),
             issuer: parts.issuer,
             ledger_signer: parts.ledger_signer,
         },
         &base.metrics,
     )?;
-    let kafka = kafka(&base, config.kafka, &shared.streams).await?;
-    let facts = Facts {
-        network,
-        peer: shared.p2p.local_peer().to_string(),
-        addresses: shared.p2p.listen_addresses(),
-        issuer_did,
-        issuer_address,
-    };
     let services = Services {
         ledger: ledger.clone(),
         registry: registry.clone(),
-        network: NetworkServices {
-            p2p: shared.p2p.clone(),
-            streams: shared.streams.clone(),
-            sync,
-            blobs: shared.blobs.clone(),
-            about,
-        },
+        network,
         about: about_node(parts.spec.network, &facts, recogniser.recogniser()),
-        probes: probes(&ledger, &shared),
+        probes: Vec::new(),
         metrics: base.metrics.clone(),
-        operator_token: parts.operator_token.clone(),
+        operator_token: parts.operator_token,
     };
+    serve(base, config, services, (facts, recogniser)).await
+}
+
+/// Opens the node to clients, then starts what follows the ledger and the streams.
+async fn serve(
+    base: Base,
+    config: Config,
+    mut services: Services,
+    (facts, recogniser): (Facts, InferenceHandle),
+) -> Result<Node, Error> {
+    let (ledger, network) = (services.ledger.clone(), services.network.clone());
+    let (registry, operator_token) = (services.registry.clone(), services.operator_token.clone());
+    services.probes = probes(&ledger, &network);
+    let kafka = kafka(&base, config.kafka, &network.streams).await?;
     let server = phytomer_api::serve(config.http, services, base.shutdown.clone()).await?;
     let url = server.public_url().to_string();
     registry.set_public_url(&url);
-    // Only now: what the first events name is answered for.
-    follow(&base, &ledger, &registry, &shared, config.collector)?;
-    let (streams, started) = (shared.streams.clone(), facts.clone());
+    follow(&base, &ledger, &registry, &network, config.collector)?;
+    let (streams, started) = (network.streams.clone(), facts.clone());
     base.tasks.spawn(async move {
         operator::publish(&streams, Happened::Started, &started).await;
     });
     Ok(Node {
         ledger,
         recogniser,
-        p2p: shared.p2p,
-        streams: shared.streams,
+        p2p: network.p2p,
+        streams: network.streams,
         kafka,
         server,
         url,
-        operator_token: parts.operator_token,
+        operator_token,
         facts,
         tasks: base.tasks,
         shutdown: base.shutdown,
+    })
+}
+
+/// Peers, streams and blobs, joined.
+async fn network(
+    base: &Base,
+    config: &Config,
+    keys: Keys,
+    name: &str,
+) -> Result<NetworkServices, Error> {
+    let settings = &config.network;
+    let about = NetworkAbout {
+        operator: keys.operator.public().id(),
+        bootstrap: settings.bootstrap.clone(),
+        mdns: settings.mdns,
+        require_post_quantum: settings.require_post_quantum,
+    };
+    let p2p = p2p(base, settings.clone(), keys.peer_seed, name).await?;
+    let streams = streams(base, config.streams.clone(), keys.operator)?;
+    let blobs = blobs(base, config.blobs.clone())?;
+    let peers: Arc<dyn Network> = Arc::new(p2p.clone());
+    blobs.attach(Arc::clone(&peers));
+    let sync = streams
+        .attach(peers, config.sync.clone(), &base.metrics)
+        .await?;
+    Ok(NetworkServices {
+        p2p,
+        streams,
+        sync,
+        blobs,
+        about,
     })
 }
 
@@ -292,7 +313,7 @@ fn follow(
     base: &Base,
     ledger: &Ledger,
     registry: &Registry,
-    shared: &Shared,
+    network: &NetworkServices,
     config: crate::CollectorConfig,
 ) -> Result<(), Error> {
     // A node that makes no blocks has nothing of its own to tell of the ledger.
@@ -300,14 +321,14 @@ fn follow(
         let publisher = Publisher {
             ledger: ledger.clone(),
             registry: registry.clone(),
-            streams: shared.streams.clone(),
-            blobs: shared.blobs.clone(),
+            streams: network.streams.clone(),
+            blobs: network.blobs.clone(),
         };
         base.tasks.spawn(publisher.run(base.shutdown.clone()));
     }
     if config.enabled {
-        let (registry, streams) = (registry.clone(), shared.streams.clone());
-        let blobs = shared.blobs.clone();
+        let (registry, streams) = (registry.clone(), network.streams.clone());
+        let blobs = network.blobs.clone();
         let collector = Collector::new(config, registry, streams, blobs, &base.metrics)?;
         base.tasks.spawn(collector.run(base.shutdown.clone()));
     }
@@ -334,9 +355,9 @@ fn about_node(network: String, facts: &Facts, model: &Recogniser) -> About {
 }
 
 /// What `/readyz` asks. To have no peers is no fault: the first node of a network has none.
-fn probes(ledger: &Ledger, shared: &Shared) -> Vec<Probe> {
-    let (ledger, streams) = (ledger.clone(), shared.streams.clone());
-    let p2p = shared.p2p.clone();
+fn probes(ledger: &Ledger, network: &NetworkServices) -> Vec<Probe> {
+    let (ledger, streams) = (ledger.clone(), network.streams.clone());
+    let p2p = network.p2p.clone();
     vec![
         Probe::new("ledger", move || match ledger.health() {
             Health::Running => Ok(()),

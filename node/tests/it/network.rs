@@ -6,6 +6,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use alloy::network::EthereumWallet;
+use alloy::primitives::U256;
+use alloy::providers::{Provider, ProviderBuilder};
+use alloy::rpc::types::TransactionRequest;
+use alloy::signers::local::PrivateKeySigner;
+use phytomer_genesis::DevAccount;
 use serde_json::{Value, json};
 
 use crate::node::{DevNode, phytomer};
@@ -69,15 +75,19 @@ impl Network {
         )
     }
 
-    /// Kills a node as a power cut would and starts it again on its folder, on other ports.
+    /// Kills a node as a power cut would and starts it again, on the same folder and ports.
     pub(crate) fn kill_and_restart(&mut self, number: usize) {
-        let (dir, flags) = self.flags(number);
+        let network = self.get(number, "/v1/network");
+        let (dir, mut flags) = self.flags(number);
+        if number == 0 {
+            flags.truncate(2);
+        }
+        for address in network["listenAddresses"].as_array().unwrap() {
+            let (address, _) = address.as_str().unwrap().split_once("/p2p/").unwrap();
+            flags.extend(["--p2p-listen".into(), address.into()]);
+        }
         self.nodes.remove(number).kill();
-        let flags: Vec<&str> = if number == 0 {
-            vec!["--kafka-port", "0"]
-        } else {
-            flags.iter().map(String::as_str).collect()
-        };
+        let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
         self.nodes.insert(number, DevNode::start_with(&dir, &flags));
     }
 
@@ -367,21 +377,48 @@ fn a_follower_verifies_from_its_own_copy_takes_no_writes_and_refuses_after_suspe
         );
     }
 
+    // What it follows is what its event stream tells.
+    let all = format!("{}/v1/events?after={:016x}:0", network.nodes[1].url(), 0);
+    let told = network
+        .runtime
+        .block_on(read_until(&all, "event: certificate.status"));
+    assert!(told.contains(r#""stream":"certificates""#), "{told}");
+
     // It answers reads at genesis, and says who takes transactions.
     assert_eq!(network.get(1, "/v1/node")["head"]["number"], 0);
-    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_sendRawTransaction", "params": [TRANSFER]});
-    let refused = network.post_openly(1, "/", &call);
-    let message = refused["error"]["message"].as_str().unwrap();
+    let message = network.runtime.block_on(transfer(network.nodes[1].url()));
     assert!(
         message.contains("send transactions to a node that does"),
         "{message}"
     );
 }
 
-/// A transfer that is well signed; of another chain, which is looked at later.
-const TRANSFER: &str = "0x02f8708205390180843b9aca00825208940000000000000000000000000000000000000001018\
-    0c001a0c9519f4f2b30335884581971573fadf60c6204f59a911df35ee8a540456b2660a032f1e8e2c5dd761f9e4f88\
-    f41c8310aeaba26a8bfcdacfedfa12ec3862d37521";
+/// What a stream gives until it has given a text.
+async fn read_until(url: &str, text: &str) -> String {
+    let mut answer = reqwest::get(url).await.unwrap();
+    let mut told = String::new();
+    let read = async {
+        while !told.contains(text) {
+            let chunk = answer.chunk().await.unwrap().expect("the stream goes on");
+            told.push_str(&String::from_utf8_lossy(&chunk));
+        }
+    };
+    tokio::time::timeout(SOON, read).await.unwrap();
+    told
+}
+
+/// Sends a transfer to a node that refuses it; returns what it says.
+async fn transfer(url: &str) -> String {
+    let key = PrivateKeySigner::from_bytes(&DevAccount::User3.private_key()).unwrap();
+    let provider = ProviderBuilder::new()
+        .wallet(EthereumWallet::from(key))
+        .connect_http(url.parse().unwrap());
+    let transfer = TransactionRequest::default()
+        .to(DevAccount::User9.address())
+        .value(U256::from(1));
+    let sent = provider.send_transaction(transfer).await;
+    sent.map(|_| ()).unwrap_err().to_string()
+}
 
 #[test]
 fn the_command_line_shows_peers_streams_and_blobs_and_acts_on_them() {
@@ -458,7 +495,7 @@ fn who_asks_for_nothing_sensible_is_told_what_to_do() {
     fails(&["stream", "read", "nothing"], "no events");
     fails(&["stream", "append", "Ledger!", "x"], "a-z");
     fails(&["stream", "append", "ledger", "x"], "node itself");
-    fails(&["blob", "get", "nonsense"], "64 hex digits");
+    fails(&["blob", "get", "nonsense"], "64 lower hex digits");
     fails(&["blob", "get", &"0".repeat(64)], "peers");
     let no_genesis = phytomer(&[
         "dev",

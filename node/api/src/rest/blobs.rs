@@ -219,16 +219,17 @@ fn keep_going(app: &App, fetch: phytomer_blobs::Fetch) {
 /// What is known of a blob, also where another part of the node keeps it.
 async fn known(app: &App, id: BlobId) -> Result<BlobView, Problem> {
     let blobs = &app.services.network.blobs;
-    match blobs.stat(id) {
-        Some(stat) => Ok(view(stat)),
-        None => Ok(BlobView {
-            id: id.to_string(),
-            bytes: blobs.read(id).await?.size(),
-            complete: true,
-            held_bytes: blobs.read(id).await?.size(),
-            pinned: true,
-        }),
+    if let Some(stat) = blobs.stat(id) {
+        return Ok(view(stat));
     }
+    let bytes = blobs.read(id).await?.size();
+    Ok(BlobView {
+        id: id.to_string(),
+        bytes,
+        complete: true,
+        held_bytes: bytes,
+        pinned: true,
+    })
 }
 
 fn view(stat: Stat) -> BlobView {
