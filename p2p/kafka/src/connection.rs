@@ -202,10 +202,9 @@ async fn answer_frames(
             metrics.invalid_requests.inc();
         }
         if let Some(answer) = answer? {
-            let sent = timeout(WRITE_TIMEOUT, writer.write_all(&answer.bytes));
-            sent.await.map_err(|_| Closed::Slow)??;
-            writer.flush().await?;
-            metrics.sent_bytes.inc_by(answer.bytes.len() as u64);
+            let sending = timeout(WRITE_TIMEOUT, send(&mut writer, &answer.parts));
+            let sent = sending.await.map_err(|_| Closed::Slow)??;
+            metrics.sent_bytes.inc_by(sent as u64);
         }
         if session.is_over() {
             return Err(Closed::Unauthenticated);
@@ -215,6 +214,16 @@ async fn answer_frames(
         link.is_busy.store(false, Ordering::Relaxed);
     }
     Ok(())
+}
+
+async fn send(writer: &mut (impl AsyncWrite + Unpin), parts: &[Bytes]) -> io::Result<usize> {
+    let mut sent = 0;
+    for part in parts {
+        writer.write_all(part).await?;
+        sent += part.len();
+    }
+    writer.flush().await?;
+    Ok(sent)
 }
 
 #[cfg(test)]

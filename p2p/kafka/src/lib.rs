@@ -41,6 +41,7 @@
 //! ```
 
 mod actor;
+mod ahead;
 mod batch;
 mod config;
 mod connection;

@@ -54,26 +54,30 @@ pub(crate) enum Hangup {
 
 /// An answer on its way to the client.
 pub(crate) struct Answer {
-    /// What to send, its length first.
-    pub(crate) bytes: Bytes,
+    /// What to send, one after the other, the length of all first.
+    pub(crate) parts: Vec<Bytes>,
     /// The room in memory that it takes until it is sent.
     pub(crate) _room: Option<OwnedSemaphorePermit>,
 }
 
+impl Answer {
+    /// An answer in one piece.
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        Self {
+            parts: vec![bytes],
+            _room: None,
+        }
+    }
+}
+
 /// The answer to a request; none where the client wants none.
 pub(crate) async fn answer(asker: &Asker<'_>, frame: &Frame) -> Result<Option<Answer>, Hangup> {
-    if frame.key == ApiKey::Fetch {
-        let fetched = fetch::fetch(asker, read(frame)?).await?;
-        return Ok(Some(Answer {
-            bytes: encode(frame, &fetched.response)?,
-            _room: fetched.room,
-        }));
-    }
     let bytes = match frame.key {
+        ApiKey::Fetch => return fetch::answer(asker, frame, read(frame)?).await.map(Some),
         ApiKey::Produce => produce::answer(asker, frame, read(frame)?).await?,
         _ => Some(plain(asker, frame).await?),
     };
-    Ok(bytes.map(|bytes| Answer { bytes, _room: None }))
+    Ok(bytes.map(Answer::whole))
 }
 
 /// The answer to a request that always has one.

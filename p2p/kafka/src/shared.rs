@@ -7,6 +7,7 @@ use phytomer_streams::Streams;
 use phytomer_telemetry::MetricsRegistry;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::ahead::ReadAhead;
 use crate::coordinator::Coordinator;
 use crate::credentials::Credentials;
 use crate::metrics::Metrics;
@@ -18,6 +19,7 @@ use crate::{Config, Error};
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) topics: Topics,
+    pub(crate) ahead: ReadAhead,
     pub(crate) coordinator: Coordinator,
     pub(crate) metrics: Metrics,
     /// What clients are told to connect to, where it is another address than they reached.
@@ -51,6 +53,7 @@ impl Shared {
             .transpose()?;
         Ok(Self {
             topics: Topics { streams },
+            ahead: ReadAhead::default(),
             coordinator: Coordinator::new(&config.groups),
             metrics: Metrics::register(registry)?,
             advertised,

@@ -67,7 +67,7 @@ impl<'a> Session<'a> {
             Incoming::UnknownApiVersions { correlation } => {
                 let versions = api_versions(Some(ResponseError::UnsupportedVersion));
                 let bytes = encode_in(ApiKey::ApiVersions, 0, correlation, &versions)?;
-                return Ok(Some(Answer { bytes, _room: None }));
+                return Ok(Some(Answer::whole(bytes)));
             }
         };
         let name = frame.key;
@@ -128,5 +128,5 @@ fn body<T: kafka_protocol::protocol::Decodable>(frame: &Frame) -> Result<T, Clos
 
 fn reply<T: Encodable>(frame: &Frame, response: &T) -> Result<Option<Answer>, Closed> {
     let bytes = encode(frame, response)?;
-    Ok(Some(Answer { bytes, _room: None }))
+    Ok(Some(Answer::whole(bytes)))
 }

@@ -1,5 +1,7 @@
 //! Events for consumers.
 
+mod response;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -12,8 +14,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Asker, Hangup};
+use super::{Answer, Asker, Hangup};
 use crate::convert;
+use crate::protocol::Frame;
 use crate::topics::{Partition, Topic, refusal};
 
 /// The longest that a consumer is kept waiting for events.
@@ -25,14 +28,27 @@ const UNKNOWN: i64 = -1;
 type Found = Result<Partition, ResponseError>;
 
 /// An answer, and the room in memory that it takes until it is sent.
-pub(super) struct Fetched {
-    pub(super) response: FetchResponse,
-    pub(super) room: Option<OwnedSemaphorePermit>,
+struct Fetched {
+    response: FetchResponse,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+/// The answer with the events that were asked for.
+pub(super) async fn answer(
+    asker: &Asker<'_>,
+    frame: &Frame,
+    request: FetchRequest,
+) -> Result<Answer, Hangup> {
+    let Fetched { response, room } = fetch(asker, request).await?;
+    Ok(Answer {
+        parts: response::encode(frame.correlation, frame.version, &response),
+        _room: room,
+    })
 }
 
 /// The events that were asked for. Waits for the least number of bytes as long as the consumer
 /// wants to. Consumers name all their partitions each time: there are no sessions (KIP-227).
-pub(super) async fn fetch(asker: &Asker<'_>, request: FetchRequest) -> Result<Fetched, Hangup> {
+async fn fetch(asker: &Asker<'_>, request: FetchRequest) -> Result<Fetched, Hangup> {
     if request.session_id != 0 {
         let error = ResponseError::FetchSessionIdNotFound.code();
         return Ok(Fetched {
@@ -189,13 +205,16 @@ async fn read_log(
     from: Offset,
     bytes_max: usize,
 ) -> Result<bytes::Bytes, ResponseError> {
-    let streams = &asker.shared.topics.streams;
-    let runs = streams.read_runs(log.key, from, bytes_max).await;
+    let shared = asker.shared;
+    let ahead = &shared.ahead;
+    let runs = ahead
+        .runs(&shared.topics.streams, log.key, from, bytes_max)
+        .await;
     let runs = runs.map_err(|error| refusal(&error))?;
     let (records, count) = convert::batches(&log.id, &runs).map_err(|error| {
         tracing::error!(log = %log.id, %error, "an event cannot be read; check the disk");
         ResponseError::KafkaStorageError
     })?;
-    asker.shared.metrics.fetched.inc_by(count);
+    shared.metrics.fetched.inc_by(count);
     Ok(records)
 }

@@ -120,7 +120,6 @@ async fn take(
     index: i32,
     records: Option<Bytes>,
 ) -> Result<Offset, Refused> {
-    let stream = own_stream(asker, topic, index).await?;
     let mut batches = batch::decode(records.unwrap_or_default(), LIMITS)?;
     let (Some(batch), true) = (batches.pop(), batches.is_empty()) else {
         return Err(Refused {
@@ -128,6 +127,7 @@ async fn take(
             message: Some("exactly one batch is taken for each partition of a request".into()),
         });
     };
+    let stream = own_stream(asker, topic, index).await?;
     let count = batch.entries.len() as u64;
     let records: Vec<Record> = batch.entries.into_iter().map(convert::record).collect();
     let streams = &asker.shared.topics.streams;
