@@ -185,7 +185,7 @@ impl Actor {
         self.tick_lookups(now_ms);
         self.tick_relays(now_ms);
         self.tick_services();
-        self.scores.retain(|_, score| !score.is_forgotten(now_ms));
+        self.tick_scores(now_ms);
         self.tick_metrics();
         if now_ms >= self.next_save_ms {
             self.next_save_ms = now_ms + SAVE_EVERY_MS;

@@ -3,10 +3,12 @@
 mod counted;
 mod filter;
 mod secure;
+mod tls;
 
 use std::io;
 use std::sync::Arc;
 
+use futures::io::BufReader;
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::timeout::TransportTimeout;
 use libp2p::core::transport::{Boxed, MemoryTransport, OrTransport};
@@ -33,6 +35,8 @@ const QUIC_CONNECTION_BYTES: u32 = 32 << 20;
 const QUIC_IDLE_MS: u32 = 15_000;
 /// Streams that one connection over TCP may have open.
 const YAMUX_STREAMS_MAX: usize = 512;
+/// Bytes that are read of a TCP socket at once; TLS by itself asks for 4 KiB.
+const READ_BYTES: usize = 64 << 10;
 
 /// What the network runs over.
 pub struct Transport(Kind);
@@ -95,8 +99,10 @@ fn sockets(
 ) -> io::Result<Boxed<(PeerId, StreamMuxerBox)>> {
     let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
     let (tls, counters) = (tls.clone(), shared.counters.clone());
-    let tcp = Filter::new(tcp, shared.clone())
-        .and_then(move |socket, point| tls.secure(Counted::new(socket, counters), point));
+    let tcp = Filter::new(tcp, shared.clone()).and_then(move |socket, point| {
+        let socket = Counted::new(socket, counters);
+        tls.secure(BufReader::with_capacity(READ_BYTES, socket), point)
+    });
     // An address that swallows all packets keeps the system busy for minutes.
     let tcp = TransportTimeout::with_outgoing_timeout(tcp, HANDSHAKE_TIMEOUT).boxed();
     if shared.require_post_quantum {

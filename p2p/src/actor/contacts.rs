@@ -114,6 +114,9 @@ impl Actor {
             .or_insert_with(|| Links::new(local, remote));
         let streams = &self.swarm.behaviour().streams;
         let outputs = links.step(input, now_ms, |id| streams.is_busy(id));
+        if outputs.is_empty() && input == Input::Tick {
+            return;
+        }
         for output in outputs {
             match output {
                 Output::Greet(id) => self.greet(peer, id),
@@ -360,6 +363,20 @@ impl Actor {
             let until_ms = now_ms + score::GRAYLIST_MS;
             self.exclude(peer, Exclusion::Until(until_ms));
         }
+    }
+
+    /// Lets time raise what is thought of peers.
+    pub(super) fn tick_scores(&mut self, now_ms: u64) {
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        self.scores.retain(|peer, score| {
+            let stays = !score.is_forgotten(now_ms);
+            let value = if stays { score.value(now_ms) } else { 0.0 };
+            gossip.set_application_score(peer, value);
+            if let Some(id) = peer::to_wire(peer) {
+                self.shared.update(id, |known| known.score = value);
+            }
+            stays
+        });
     }
 
     pub(super) fn exclude(&mut self, peer: PeerId, exclusion: Exclusion) {

@@ -22,9 +22,8 @@ use libp2p::{Multiaddr, PeerId};
 use multistream_select::{Version, dialer_select_proto, listener_select_proto};
 use parking_lot::Mutex;
 use phytomer_wire::KeyExchange;
-use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, CommonState, NamedGroup, NoKeyLog, ServerConfig};
+use rustls::{ClientConfig, CommonState, NamedGroup, ServerConfig};
 
 use crate::shared::Shared;
 
@@ -84,17 +83,8 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    pub(super) fn new(
-        keypair: &Keypair,
-        shared: Arc<Shared>,
-    ) -> Result<Self, certificate::GenError> {
-        let mut client = libp2p::tls::make_client_config(keypair, None)?;
-        // Sessions are kept by name, and here every peer has the same: none is resumed.
-        client.resumption = Resumption::disabled();
-        client.key_log = Arc::new(NoKeyLog);
-        let mut server = libp2p::tls::make_server_config(keypair)?;
-        server.send_tls13_tickets = 0;
-        server.key_log = Arc::new(NoKeyLog);
+    pub(super) fn new(keypair: &Keypair, shared: Arc<Shared>) -> Result<Self, rustls::Error> {
+        let (client, server) = super::tls::configs(keypair)?;
         Ok(Self {
             client: Arc::new(client),
             server: Arc::new(server),

@@ -1,6 +1,8 @@
 //! Two nodes meet.
 
 use bytes::Bytes;
+use libp2p::Transport as _;
+use phytomer_p2p::Transport;
 use phytomer_wire::{
     Direction, KeyExchange, Network, NetworkError, PeerEvent, Protocol, Route, Verdict,
 };
@@ -63,6 +65,71 @@ async fn a_peer_of_another_network_is_left_alone() {
     assert_eq!(a.figure("phytomer_p2p_dials_total"), dials);
     assert!(a.peers().is_empty() && b.peers().is_empty());
     assert!(events.try_recv().is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_denied_not_allowed_or_too_much_for_the_memory_is_refused() {
+    let a = Setup::new(1, &[QUIC]).spawn();
+    let me = a.local_peer().to_string();
+    type Change = Box<dyn FnOnce(&mut phytomer_p2p::Config)>;
+    let other = Setup::new(9, &[]).spawn().local_peer().to_string();
+    let changes: [(Change, bool); 5] = [
+        (
+            Box::new({
+                let me = me.clone();
+                move |c| c.deny = vec![me]
+            }),
+            false,
+        ),
+        (
+            Box::new({
+                let other = other.clone();
+                move |c| c.deny = vec![other]
+            }),
+            true,
+        ),
+        (
+            Box::new({
+                let me = me.clone();
+                move |c| c.allow = vec![me]
+            }),
+            true,
+        ),
+        (Box::new(move |c| c.allow = vec![other]), false),
+        (Box::new(|c| c.limits.memory_bytes_max = 1 << 10), false),
+    ];
+    for (number, (change, is_let_in)) in changes.into_iter().enumerate() {
+        let b = Setup::new(10 + number as u8, &[QUIC]).with(change).spawn();
+        let dialled = a.dial(&b.address("udp").await).await;
+        assert_eq!(dialled.is_ok(), is_let_in, "{number}: {dialled:?}");
+        assert_eq!(b.peers().len(), usize::from(is_let_in));
+    }
+}
+
+/// The transport that a simulator would bring, made by hand.
+fn brought(seed: u8) -> Transport {
+    let keypair = libp2p::identity::Keypair::ed25519_from_bytes([seed; 32]).unwrap();
+    let transport = libp2p::core::transport::MemoryTransport::new()
+        .upgrade(libp2p::core::upgrade::Version::V1Lazy)
+        .authenticate(libp2p::plaintext::Config::new(&keypair))
+        .multiplex(libp2p::yamux::Config::default())
+        .boxed();
+    Transport::custom(transport)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transport_can_be_brought_along() {
+    let [a, b] = [1, 2].map(|seed| {
+        let mut setup = Setup::new(seed, &[&format!("/memory/{}", 4_200 + u64::from(seed))]);
+        setup.transport = brought(seed);
+        setup.spawn()
+    });
+    a.dial(&b.address("memory").await).await.unwrap();
+    let peer = connected(&a, b.local_peer()).await;
+    assert_eq!(
+        (peer.route, peer.key_exchange),
+        (Route::Memory, KeyExchange::None)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

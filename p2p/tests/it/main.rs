@@ -5,6 +5,7 @@
 mod capture;
 mod connect;
 mod discovery;
+mod economy;
 mod hostile_gossip;
 mod hostile_streams;
 mod post_quantum;
