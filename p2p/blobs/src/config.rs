@@ -81,7 +81,7 @@ impl Default for ServeConfig {
     fn default() -> Self {
         Self {
             streams_max: 256,
-            peer_streams_max: 16,
+            peer_streams_max: 32,
             transfers_max: 16,
             stall_timeout_ms: 30_000,
         }

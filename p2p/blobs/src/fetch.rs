@@ -14,6 +14,7 @@ mod plan;
 mod provider;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use phytomer_wire::PeerId;
 use tokio::sync::watch;
@@ -105,14 +106,17 @@ pub(crate) fn join(shared: &Arc<Shared>, id: BlobId, hints: &[PeerId]) -> Fetch 
     let span = tracing::debug_span!("fetch", %id);
     let drive = async move {
         loop {
-            let fetched = run(&shared, id, &hints, &progress, &outcome).await;
+            let abandoned = AtomicBool::new(false);
+            let ended = async {
+                tokio::select! {
+                    () = shared.shutdown.cancelled() => {}
+                    () = outcome.closed() => abandoned.store(true, Ordering::Relaxed),
+                }
+            };
+            let fetched = run(&shared, id, &hints, &progress, ended).await;
             let mut fetches = shared.fetches.lock();
-            let abandoned = outcome.receiver_count() == 0;
-            if matches!(fetched, Err(Error::Stopped))
-                && !abandoned
-                && !shared.shutdown.is_cancelled()
-            {
-                // It was abandoned, and then somebody joined: go on from what has arrived.
+            if abandoned.into_inner() && outcome.receiver_count() > 0 {
+                // Somebody joined after all: go on from what has arrived.
                 continue;
             }
             fetches.remove(&id);
@@ -136,13 +140,13 @@ fn count(shared: &Shared, fetched: &Result<Stat, Error>) {
     shared.metrics.fetches.with_label_values(&[outcome]).inc();
 }
 
-/// Fetches a blob from whoever has it.
+/// Fetches a blob from whoever has it, until `ended`.
 async fn run(
     shared: &Arc<Shared>,
     id: BlobId,
     hints: &[PeerId],
     progress: &watch::Sender<Progress>,
-    outcome: &watch::Sender<Outcome>,
+    ended: impl Future<Output = ()>,
 ) -> Result<Stat, Error> {
     if let Some(stat) = here(shared, id).await? {
         let (size, providers) = (stat.size, 0);
@@ -154,12 +158,6 @@ async fn run(
         return Ok(stat);
     }
     let network = shared.network.get().ok_or(Error::Offline)?;
-    let ended = async {
-        tokio::select! {
-            () = shared.shutdown.cancelled() => {}
-            () = outcome.closed() => {}
-        }
-    };
     tokio::pin!(ended);
     let _turn = tokio::select! {
         turn = shared.fetch_slots.acquire() => turn.map_err(|_| Error::Stopped)?,

@@ -103,11 +103,10 @@ impl Library {
     /// Content of this node or, failing that, of a source.
     pub(crate) fn content(self: &Arc<Self>, id: BlobId) -> Result<Option<Content>, Error> {
         let local = Content::open(self, id)?;
-        // What is begun here may be whole elsewhere.
-        if let Some(content) = local.as_ref().filter(|content| content.is_whole()) {
-            debug_assert_eq!(content.tree().id(), id);
+        if local.as_ref().is_some_and(Content::is_whole) {
             return Ok(local);
         }
+        // What is begun here may be whole elsewhere.
         let sourced = self.shelf.sources.iter().find_map(|source| source.get(id));
         Ok(sourced
             .and_then(|bytes| Content::of_bytes(id, bytes))
@@ -267,19 +266,21 @@ impl Library {
             generation,
         };
         if before_s / USE_GRAIN_S < entry.used_s / USE_GRAIN_S {
-            self.write_use(id)?;
+            self.write_use(id);
         }
         Ok(Some((guard, entry)))
     }
 
-    fn write_use(&self, id: BlobId) -> Result<(), Error> {
-        // Whoever holds the lock writes the record anyway.
+    /// Writes down when a blob was used, as far as that is possible now: it can still be read
+    /// where the store is full.
+    fn write_use(&self, id: BlobId) {
         let Some(_commit) = self.commit.try_lock() else {
-            return Ok(());
+            return;
         };
-        match self.entry(id) {
-            Some(entry) => self.write(id, &entry),
-            None => Ok(()),
+        if let Some(entry) = self.entry(id)
+            && let Err(error) = self.write(id, &entry)
+        {
+            debug!(%id, %error, "the last use of a blob was not written down");
         }
     }
 

@@ -390,6 +390,7 @@ impl<'a> Download<'a> {
                         let (asks, asked) = mpsc::channel(RUNS_MAX);
                         let worker_of_peer = Worker {
                             shared: Arc::clone(self.shared),
+                            network: Arc::clone(self.network),
                             peer,
                             link: found.link,
                             partial: Arc::clone(&begun.partial),

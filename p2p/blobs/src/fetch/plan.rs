@@ -1,19 +1,19 @@
 //! Which spans are asked of whom: without clock, network or disk.
 //!
-//! Each provider is asked for runs of spans that it has, in the order of the content, two runs
-//! ahead, so that it never waits for the next question. Where all that is missing has been asked
-//! for, a provider that has nothing to do is asked for the end of what another one owes: the
-//! first to deliver counts, so one slow provider does not hold up the end.
+//! Each provider is asked for several runs of spans at once, in the order of the content: while one
+//! is being asked for, others arrive. Where all that is missing has been asked
+//! for, a provider that has had nothing to do for a while is asked for the end of what another one
+//! owes: the first to deliver counts, so one slow provider does not hold up the end.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use phytomer_wire::PeerId;
 
 use crate::spans::{self, Spans};
 
-/// Runs that one provider owes at most.
-pub(super) const RUNS_MAX: usize = 2;
+/// Runs that one provider owes at most, each on a stream of its own.
+pub(super) const RUNS_MAX: usize = 4;
 /// Spans of one run at most: 4 MiB.
 pub(super) const RUN_SPANS_MAX: u64 = 16;
 /// Providers that owe the same span at most.
@@ -49,10 +49,17 @@ pub(super) enum Output {
 /// A peer that is asked.
 struct Provider {
     have: Spans,
-    /// What it owes, in the order in which it was asked.
-    owes: VecDeque<Range<u64>>,
+    /// The rest of each run that it owes.
+    owes: Vec<Range<u64>>,
     received: u64,
     ticks: u64,
+}
+
+/// Whether spans may be asked for that another provider owes.
+#[derive(Clone, Copy)]
+enum Copies {
+    None,
+    Allowed,
 }
 
 /// What is missing, who has it and who was asked for it.
@@ -93,6 +100,10 @@ impl Plan {
 
     pub(super) fn step(&mut self, input: Input) -> Vec<Output> {
         let mut outputs = Vec::new();
+        let copies = match input {
+            Input::Tick => Copies::Allowed,
+            _ => Copies::None,
+        };
         match input {
             Input::Offered { peer, have } => {
                 if !self.knows(peer) {
@@ -113,7 +124,7 @@ impl Plan {
         }
         self.dismiss_useless(&mut outputs);
         self.admit();
-        self.ask(&mut outputs);
+        self.ask(copies, &mut outputs);
         outputs
     }
 
@@ -121,12 +132,12 @@ impl Plan {
         self.missing -= spans::range(span..span + 1);
         if let Some(provider) = self.providers.get_mut(&peer) {
             provider.received += 1;
-            if let Some(run) = provider.owes.front_mut() {
-                run.start = run.start.max(span + 1);
-                if run.is_empty() {
-                    provider.owes.pop_front();
+            for run in &mut provider.owes {
+                if run.contains(&span) {
+                    run.start = span + 1;
                 }
             }
+            provider.owes.retain(|run| !run.is_empty());
         }
     }
 
@@ -173,7 +184,7 @@ impl Plan {
             };
             let provider = Provider {
                 have,
-                owes: VecDeque::new(),
+                owes: Vec::new(),
                 received: 0,
                 ticks: 0,
             };
@@ -181,14 +192,14 @@ impl Plan {
         }
     }
 
-    fn ask(&mut self, outputs: &mut Vec<Output>) {
+    fn ask(&mut self, copies: Copies, outputs: &mut Vec<Output>) {
         let peers: Vec<PeerId> = self.providers.keys().copied().collect();
-        // Everybody's first run before anybody's second.
+        // Everybody's first run before anybody's next.
         for runs in 0..RUNS_MAX {
             for peer in &peers {
-                if let Some(spans) = self.choose(*peer, runs) {
+                if let Some(spans) = self.choose(*peer, runs, copies) {
                     if let Some(provider) = self.providers.get_mut(peer) {
-                        provider.owes.push_back(spans.clone());
+                        provider.owes.push(spans.clone());
                     }
                     outputs.push(Output::Ask { peer: *peer, spans });
                 }
@@ -197,7 +208,7 @@ impl Plan {
     }
 
     /// What a provider that owes so many runs is asked for next.
-    fn choose(&self, peer: PeerId, runs: usize) -> Option<Range<u64>> {
+    fn choose(&self, peer: PeerId, runs: usize, copies: Copies) -> Option<Range<u64>> {
         let provider = self.providers.get(&peer)?;
         if provider.owes.len() != runs {
             return None;
@@ -211,10 +222,10 @@ impl Plan {
         }
         let share = spans::count(&open) / (2 * self.providers.len().max(1) as u64);
         let run = spans::first_run(&open, share.clamp(1, RUN_SPANS_MAX));
-        if run.is_some() || runs > 0 {
-            return run;
+        match copies {
+            Copies::Allowed if run.is_none() && runs == 0 => self.choose_copy(peer, provider),
+            _ => run,
         }
-        self.choose_copy(peer, provider)
     }
 
     /// The end of what exactly one other provider owes and this one has.

@@ -1,6 +1,5 @@
 //! One peer that content is fetched from: asked what it has, then for spans.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,16 +9,20 @@ use phytomer_wire::blobs::{Have, SpanHead, Want};
 use phytomer_wire::codec::{self, FrameError};
 use phytomer_wire::{ByteStream, Network, Offence, PeerId, Protocol};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::Event;
+use super::plan::RUNS_MAX;
 use crate::library::{Partial, Refused};
 use crate::shared::Shared;
 use crate::spans::{self, Spans};
 use crate::tree::Tree;
 use crate::{BlobId, Error};
+
+/// Spans of a blob for each stream that it is fetched over from one peer, at least.
+const LANE_SPANS_MIN: u64 = 4;
 
 /// Why a provider is given up.
 #[derive(Debug, thiserror::Error)]
@@ -116,22 +119,7 @@ pub(super) async fn probe(
     id: BlobId,
     proven: Option<Tree>,
 ) -> Result<Found, Fault> {
-    let limit = Duration::from_millis(shared.config.fetch.stall_timeout_ms);
-    let opened = timeout(limit, network.open_stream(peer, Protocol::BLOBS));
-    // Who cannot be reached, or is no blob server, has done nothing wrong.
-    let stream = opened
-        .await
-        .map_err(|_| Fault::Gone)?
-        .map_err(|_| Fault::Gone)?;
-    let mut link = Link {
-        stream,
-        id,
-        stall_timeout: limit,
-    };
-    let have = link.ask_have().await?;
-    if have.busy || have.spans.is_empty() {
-        return Err(Fault::Gone);
-    }
+    let (mut link, have) = Link::open(shared, network, peer, id).await?;
     let tree = Tree::new(id, have.size).ok_or(Fault::Malformed)?;
     let spans = spans::from_boundaries(&have.spans, tree.spans()).ok_or(Fault::Malformed)?;
     let index = tree.spans() - 1;
@@ -163,6 +151,32 @@ pub(super) async fn probe(
 }
 
 impl Link {
+    /// Opens a stream to a peer that has some of a blob.
+    async fn open(
+        shared: &Shared,
+        network: &dyn Network,
+        peer: PeerId,
+        id: BlobId,
+    ) -> Result<(Self, Have), Fault> {
+        let stall_timeout = Duration::from_millis(shared.config.fetch.stall_timeout_ms);
+        let opened = timeout(stall_timeout, network.open_stream(peer, Protocol::BLOBS));
+        // Who cannot be reached, or is no blob server, has done nothing wrong.
+        let stream = opened
+            .await
+            .map_err(|_| Fault::Gone)?
+            .map_err(|_| Fault::Gone)?;
+        let mut link = Self {
+            stream,
+            id,
+            stall_timeout,
+        };
+        let have = link.ask_have().await?;
+        if have.busy || have.spans.is_empty() {
+            return Err(Fault::Gone);
+        }
+        Ok((link, have))
+    }
+
     async fn ask_have(&mut self) -> Result<Have, Fault> {
         self.ask(0..0).await?;
         let have = timeout(self.stall_timeout, codec::read::<Have>(&mut self.stream));
@@ -211,61 +225,96 @@ impl Link {
     }
 }
 
-/// Fetches what it is asked to from one peer.
+/// Fetches what it is asked to from one peer, on several streams: each has a window of its own, and
+/// while one waits the others go on.
 pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
+    pub(super) network: Arc<dyn Network>,
     pub(super) peer: PeerId,
     pub(super) link: Link,
     pub(super) partial: Arc<Partial>,
     pub(super) events: mpsc::Sender<Event>,
 }
 
-/// A span that is being verified and written; its buffer comes back.
-type Writing = JoinHandle<(u64, Vec<u8>, Result<(), Refused>)>;
+/// Runs that are asked for, for whichever stream is free.
+type Asks = Arc<Mutex<mpsc::Receiver<Range<u64>>>>;
 
 impl Worker {
     /// Works until nobody asks any more or the peer fails.
-    pub(super) async fn run(mut self, mut asks: mpsc::Receiver<Range<u64>>) {
-        if let Err(fault) = self.work(&mut asks).await {
-            let peer = self.peer;
-            // Without a listener the fetch is over.
-            let _ = self.events.send(Event::Lost { peer, fault }).await;
+    pub(super) async fn run(self, asks: mpsc::Receiver<Range<u64>>) {
+        let asks: Asks = Arc::new(Mutex::new(asks));
+        let (peer, events) = (self.peer, self.events.clone());
+        let mut lanes = JoinSet::new();
+        let worthwhile = self.partial.tree().spans() / LANE_SPANS_MIN;
+        for _ in 1..worthwhile.min(RUNS_MAX as u64) {
+            let (shared, network) = (Arc::clone(&self.shared), Arc::clone(&self.network));
+            let (asks, id) = (Arc::clone(&asks), self.link.id);
+            let (partial, events) = (Arc::clone(&self.partial), events.clone());
+            lanes.spawn(async move {
+                // The peer may allow fewer streams: then the others do the work.
+                let Ok((link, _)) = Link::open(&shared, &*network, peer, id).await else {
+                    return Ok(());
+                };
+                let lane = Lane {
+                    shared,
+                    peer,
+                    link,
+                    partial,
+                    events,
+                };
+                lane.work(asks).await
+            });
+        }
+        let first = Lane {
+            shared: self.shared,
+            peer,
+            link: self.link,
+            partial: self.partial,
+            events: self.events,
+        };
+        lanes.spawn(first.work(asks));
+        while let Some(ended) = lanes.join_next().await {
+            if let Ok(Err(fault)) = ended {
+                // Without a listener the fetch is over.
+                let _ = events.send(Event::Lost { peer, fault }).await;
+                return;
+            }
         }
     }
+}
 
-    async fn work(&mut self, asks: &mut mpsc::Receiver<Range<u64>>) -> Result<(), Fault> {
-        let mut asked: VecDeque<Range<u64>> = VecDeque::new();
-        let mut writing: Option<Writing> = None;
+/// One stream of a worker.
+struct Lane {
+    shared: Arc<Shared>,
+    peer: PeerId,
+    link: Link,
+    partial: Arc<Partial>,
+    events: mpsc::Sender<Event>,
+}
+
+/// A span that is being verified and written; its buffer comes back.
+type Writing = JoinHandle<(u64, Vec<u8>, Result<(), Refused>)>;
+
+impl Lane {
+    async fn work(mut self, asks: Asks) -> Result<(), Fault> {
+        let tree = *self.partial.tree();
         let mut spare = Vec::new();
         loop {
-            while let Ok(spans) = asks.try_recv() {
-                self.link.ask(spans.clone()).await?;
-                asked.push_back(spans);
-            }
-            let Some(run) = asked.front_mut() else {
-                if let Some(last) = writing.take() {
+            let Some(run) = asks.lock().await.recv().await else {
+                return Ok(());
+            };
+            self.link.ask(run.clone()).await?;
+            let mut writing: Option<Writing> = None;
+            for index in run {
+                let buffer = std::mem::take(&mut spare);
+                let span = self.link.read(&tree, index, buffer).await?;
+                // The next span is received while this one is verified and written.
+                let write = self.write(span);
+                if let Some(last) = writing.replace(write) {
                     spare = self.written(last).await?;
                 }
-                match asks.recv().await {
-                    Some(spans) => {
-                        self.link.ask(spans.clone()).await?;
-                        asked.push_back(spans);
-                        continue;
-                    }
-                    None => return Ok(()),
-                }
-            };
-            let index = run.start;
-            run.start += 1;
-            if run.is_empty() {
-                asked.pop_front();
             }
-            let tree = *self.partial.tree();
-            let buffer = std::mem::take(&mut spare);
-            let span = self.link.read(&tree, index, buffer).await?;
-            // The next span is received while this one is verified and written.
-            let write = self.write(span);
-            if let Some(last) = writing.replace(write) {
+            if let Some(last) = writing.take() {
                 spare = self.written(last).await?;
             }
         }

@@ -37,7 +37,7 @@ pub(crate) enum Vice {
     Gone,
 }
 
-/// Content that only passes through: how much of it.
+/// How many spans a peer has sent or was about to, on all its streams together.
 #[derive(Clone, Default)]
 pub(crate) struct Passed(Arc<AtomicU64>);
 
@@ -61,7 +61,6 @@ pub(crate) async fn join(fabric: &Fabric, byte: u8, honest: PeerId, vice: Vice) 
                 behind,
                 vice: vice.clone(),
                 size: 0,
-                sent: 0,
                 passed: counter.clone(),
             };
             tokio::spawn(proxy.run());
@@ -75,7 +74,6 @@ struct Proxy {
     behind: ByteStream,
     vice: Vice,
     size: u64,
-    sent: u64,
     passed: Passed,
 }
 
@@ -134,12 +132,11 @@ impl Proxy {
             // Claimed spans that are not there: the claimer fills them with zeros.
             if let Vice::ClaimSize(size) = self.vice {
                 head.gone = false;
+                let len = SPAN_BYTES.min(size - head.index * SPAN_BYTES);
+                let zeros = vec![0; usize::try_from(len).unwrap()];
                 codec::write(&mut self.front, &head).await.ok()?;
-                self.front
-                    .write_all(&vec![0; SPAN_BYTES as usize])
-                    .await
-                    .ok()?;
-                return None;
+                self.front.write_all(&zeros).await.ok()?;
+                return Some(());
             }
             codec::write(&mut self.front, &head).await.ok()?;
             return None;
@@ -147,6 +144,7 @@ impl Proxy {
         let len = SPAN_BYTES.min(self.size - head.index * SPAN_BYTES);
         let mut content = vec![0; usize::try_from(len).unwrap()];
         self.behind.read_exact(&mut content).await.ok()?;
+        let sent = self.passed.0.fetch_add(1, Ordering::Relaxed);
         match self.vice {
             Vice::ClaimSize(size) => {
                 let len = SPAN_BYTES.min(size.saturating_sub(head.index * SPAN_BYTES));
@@ -161,8 +159,8 @@ impl Proxy {
             Vice::ProofOfAnother => {
                 head.proof = Bytes::from(vec![7; head.proof.len()]);
             }
-            Vice::StallAfter(after) if self.sent >= after => std::future::pending().await,
-            Vice::TruncateAfter(after) if self.sent >= after => {
+            Vice::StallAfter(after) if sent >= after => std::future::pending().await,
+            Vice::TruncateAfter(after) if sent >= after => {
                 codec::write(&mut self.front, &head).await.ok()?;
                 let half = &content[..content.len() / 2];
                 self.front.write_all(half).await.ok()?;
@@ -178,8 +176,6 @@ impl Proxy {
         }
         codec::write(&mut self.front, &head).await.ok()?;
         self.front.write_all(&content).await.ok()?;
-        self.sent += 1;
-        self.passed.0.fetch_add(1, Ordering::Relaxed);
         Some(())
     }
 }

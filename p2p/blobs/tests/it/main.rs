@@ -6,4 +6,5 @@ mod faults;
 mod hostile;
 mod limits;
 mod node;
+mod sockets;
 mod transfer;

@@ -1,3 +1,5 @@
+use std::collections::VecDeque;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -219,6 +221,9 @@ fn what_a_slow_provider_owes_is_asked_of_an_idle_one_too() {
     assert!(!plan.providers[&slow].owes.is_empty());
     let mut delivered = 0;
     while !plan.is_done() {
+        if plan.providers[&fast].owes.is_empty() {
+            plan.step(Input::Tick);
+        }
         let span = plan.providers[&fast].owes[0].start;
         plan.step(Input::Received { peer: fast, span });
         delivered += 1;
