@@ -125,7 +125,6 @@ fn stream(
 /// What happened on the ledger, and where its signed event stands. Events of other streams have
 /// `key`, `encoding` and `value` instead, where their value is no JSON object.
 #[derive(Serialize, ToSchema)]
-#[expect(dead_code, reason = "describes what `published` joins")]
 struct PublishedEvent {
     #[serde(flatten)]
     event: Event,

@@ -281,7 +281,8 @@ impl Story {
             out.faint("left out: its chain needs the file genesis.json; give --genesis");
             return Ok(None);
         };
-        let second = Follower::start(&self.client, genesis).await?;
+        // A whole node starts in there.
+        let second = Box::pin(Follower::start(&self.client, genesis)).await?;
         let connection = second.connection(&self.client).await?;
         let (log, issued) = second.catch_up(&self.client, lot.id).await?;
         let credential = second.credential(&issued).await?;

@@ -51,6 +51,11 @@ fn the_story_is_told_and_its_credentials_verify_without_the_node() {
         "{transcript}"
     );
     assert!(transcript.contains("XYLEFA"), "{transcript}");
+    assert!(transcript.contains("X25519MLKEM768"), "{transcript}");
+    assert!(
+        transcript.contains("by the second node from its own copy"),
+        "{transcript}"
+    );
 
     let credential = get(&format!("{}/v1/certificates/2/credential", node.url()));
     let suspensions = get(&format!("{}/v1/status-lists/suspension", node.url()));
@@ -207,6 +212,9 @@ fn help_teaches_every_verb() {
         "dev",
         "demo",
         "status",
+        "peers",
+        "stream",
+        "blob",
         "doctor",
         "recognise",
         "verify",

@@ -25,9 +25,11 @@ fn network_soak() {
     let minutes = std::env::var("PHYTOMER_SOAK_MINUTES");
     let minutes = minutes.map_or(MINUTES_DEFAULT, |minutes| minutes.parse().unwrap());
     let network = Network::start(PROCESSES);
+    let [since_start, since_up] = network.formed(2);
     println!(
-        "{PROCESSES} processes formed a network in {} ms",
-        network.formed(2).as_millis()
+        "{PROCESSES} processes formed a network in {} ms, {} ms after the last one answered",
+        since_start.as_millis(),
+        since_up.as_millis()
     );
     let (started, duration) = (Instant::now(), Duration::from_secs(60 * minutes));
     let mut samples: Vec<Vec<u64>> = vec![Vec::new(); PROCESSES];
