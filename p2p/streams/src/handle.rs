@@ -54,7 +54,6 @@ pub struct Streams {
 /// What every handle and every task shares.
 pub(crate) struct Shared {
     pub(crate) logs: Arc<LogStore>,
-    pub(crate) key: Arc<OperatorKey>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tasks: TaskTracker,
     pub(crate) shutdown: CancellationToken,
@@ -106,7 +105,7 @@ pub fn spawn(config: Config, parts: Parts<'_>) -> Result<Streams, Error> {
     parts.tasks.spawn(retention.instrument(span.clone()));
     let checkpoints = checkpoint::run(
         Arc::clone(&logs),
-        Arc::clone(&parts.key),
+        parts.key,
         parts.shutdown.clone(),
     );
     parts.tasks.spawn(checkpoints.instrument(span));
@@ -118,7 +117,6 @@ pub fn spawn(config: Config, parts: Parts<'_>) -> Result<Streams, Error> {
     Ok(Streams {
         shared: Arc::new(Shared {
             logs,
-            key: parts.key,
             clock: parts.clock,
             tasks: parts.tasks.clone(),
             shutdown: parts.shutdown,

@@ -158,19 +158,6 @@ impl Run {
         Ok(Self { bytes, first, next })
     }
 
-    /// The run of events that follow each other.
-    pub(crate) fn of(events: &[Event]) -> Option<Self> {
-        let (first, last) = (events.first()?, events.last()?);
-        let message = wire::Run {
-            events: events.iter().map(Event::to_wire).collect(),
-        };
-        Some(Self {
-            bytes: codec::encode(&message),
-            first: first.offset(),
-            next: last.offset().next(),
-        })
-    }
-
     /// The encoded run. Consecutive runs, one after the other, are one run.
     #[must_use]
     pub const fn as_bytes(&self) -> &Bytes {

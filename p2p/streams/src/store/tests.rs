@@ -1,1 +1,421 @@
+use std::sync::Arc;
 
+use bytes::Bytes;
+use phytomer_pqc::{OperatorId, OperatorKey};
+use phytomer_store::{MemoryStore, Store};
+use phytomer_telemetry::MetricsRegistry;
+
+use super::*;
+use crate::{
+    Event, EventHash, Evidence, Header, InvalidRun, Offset, Record, Retention, Run, SignedHeader,
+    VerifiedRun,
+};
+
+const START_MS: u64 = 1_760_000_000_000;
+
+fn key(seed: u8) -> OperatorKey {
+    OperatorKey::from_seeds(&[seed; 32], &[seed; 32])
+}
+
+fn open(store: &Arc<MemoryStore>, config: Config) -> LogStore {
+    let metrics = Metrics::register(&MetricsRegistry::new()).unwrap();
+    let store = Arc::clone(store) as Arc<dyn Store>;
+    LogStore::open(store, key(1).public().clone(), config, metrics).unwrap()
+}
+
+fn new_store() -> LogStore {
+    open(&Arc::new(MemoryStore::new()), Config::default())
+}
+
+fn id(producer: &OperatorKey, epoch: u64) -> LogId {
+    LogId {
+        stream: "plants".parse().unwrap(),
+        producer: producer.public().id(),
+        epoch: Epoch(epoch),
+    }
+}
+
+/// A producer elsewhere, who makes runs of a log.
+struct Producer {
+    key: OperatorKey,
+    id: LogId,
+    next: Offset,
+    previous: EventHash,
+    time_ms: u64,
+}
+
+impl Producer {
+    fn new() -> Self {
+        let key = key(2);
+        Self {
+            id: id(&key, 7),
+            key,
+            next: Offset(0),
+            previous: EventHash::ZERO,
+            time_ms: START_MS,
+        }
+    }
+
+    fn event(&mut self, said: &str) -> Event {
+        let record = Record::new(said.as_bytes().to_vec()).encode();
+        let header = Header {
+            log: self.id.key(),
+            offset: self.next,
+            previous: self.previous,
+            time_ms: self.time_ms,
+            record_len: record.len() as u32,
+            record_hash: *blake3::hash(&record).as_bytes(),
+        };
+        let event = Event::sign(&self.key, header, record);
+        self.next = self.next.next();
+        self.previous = event.hash();
+        event
+    }
+
+    fn run(&mut self, count: usize) -> VerifiedRun {
+        let events = (0..count).map(|_| self.event("said").to_wire()).collect();
+        let bytes = phytomer_wire::codec::encode(&phytomer_wire::events::Run { events });
+        let run = Run::decode(bytes).unwrap();
+        run.verify(self.id.key(), self.key.public()).unwrap()
+    }
+
+    fn insert(&mut self, count: usize) -> Insert {
+        Insert {
+            runs: vec![self.run(count)],
+            ..Insert::default()
+        }
+    }
+
+    /// Two headers for one place.
+    fn evidence(&self, offset: u64) -> Evidence {
+        let signed = |fill: u8| {
+            let header = Header {
+                log: self.id.key(),
+                offset: Offset(offset),
+                previous: EventHash::ZERO,
+                time_ms: START_MS,
+                record_len: 0,
+                record_hash: [fill; 32],
+            };
+            SignedHeader::sign(&self.key, header)
+        };
+        Evidence::new(&self.id, self.key.public(), signed(1), signed(2)).unwrap()
+    }
+}
+
+#[test]
+fn what_another_producer_said_is_stored_with_its_checkpoint_and_keys_and_read_again() {
+    let store = Arc::new(MemoryStore::new());
+    let logs = open(&store, Config::default());
+    let mut producer = Producer::new();
+    let log = logs.register(&producer.id).unwrap();
+    let mut changes = logs.changes();
+    let insert = Insert {
+        runs: vec![producer.run(3), producer.run(2)],
+        checkpoints: vec![(Offset(5), Bytes::from_static(b"five"))],
+        producer: Some(producer.key.public().clone()),
+    };
+    let head = logs.insert(&log, insert).unwrap();
+    assert_eq!((head.first, head.next), (Offset(0), Offset(5)));
+    assert_eq!(head.last_hash, producer.previous);
+    assert_eq!(changes.try_recv().unwrap(), log.key);
+    let more = Insert {
+        runs: vec![producer.run(1)],
+        checkpoints: vec![(Offset(6), Bytes::from_static(b"six"))],
+        producer: None,
+    };
+    let head = logs.insert(&log, more).unwrap();
+
+    let logs = open(&store, Config::default());
+    let log = logs.require(producer.id.key()).unwrap();
+    assert_eq!(log.head(), head);
+    assert_eq!(logs.origin(&log), Origin::Peer);
+    let events = logs.events(&log, Offset(0), usize::MAX).unwrap();
+    let offsets: Vec<u64> = events.iter().map(|event| event.offset().0).collect();
+    assert_eq!(offsets, (0..6).collect::<Vec<_>>());
+    let header = logs.header_at(&log, Offset(4)).unwrap().unwrap();
+    assert_eq!(header.hash(), events[4].hash());
+    assert_eq!(logs.header_at(&log, Offset(6)).unwrap(), None);
+    let checkpoints = |after, max| {
+        let found = logs.checkpoints(log.key, Offset(after), max).unwrap();
+        found.into_iter().map(|(end, _)| end.0).collect::<Vec<_>>()
+    };
+    assert_eq!(checkpoints(0, 9), [5, 6]);
+    assert_eq!(checkpoints(0, 1), [5]);
+    assert_eq!(checkpoints(5, 9), [6]);
+    let last = logs.last_checkpoint(log.key).unwrap();
+    assert_eq!(last, Some((Offset(6), Bytes::from_static(b"six"))));
+    let keys = logs.producer_keys(producer.key.public().id()).unwrap();
+    assert_eq!(keys.as_ref(), Some(producer.key.public()));
+    let stranger = OperatorId::from_bytes([9; 32]);
+    assert_eq!(logs.producer_keys(stranger).unwrap(), None);
+}
+
+#[test]
+fn what_does_not_go_on_from_what_is_here_is_refused_and_changes_nothing() {
+    let logs = new_store();
+    let mut producer = Producer::new();
+    let log = logs.register(&producer.id).unwrap();
+    logs.insert(&log, producer.insert(3)).unwrap();
+    let before = log.head();
+    let refused = |insert| logs.insert(&log, insert).unwrap_err();
+    // What is here already, and what leaves out an event.
+    let again = refused(Producer::new().insert(3));
+    assert!(matches!(
+        again,
+        Error::Gap {
+            expected: Offset(3),
+            found: Offset(0),
+            ..
+        }
+    ));
+    let _ = producer.event("lost");
+    let gap = refused(producer.insert(1));
+    assert!(matches!(
+        gap,
+        Error::Gap {
+            expected: Offset(3),
+            found: Offset(4),
+            ..
+        }
+    ));
+    // The same producer, but after another event 2.
+    let mut other = Producer::new();
+    let _ = (
+        other.event("said"),
+        other.event("said"),
+        other.event("else"),
+    );
+    let fork = refused(other.insert(1));
+    assert!(matches!(
+        fork,
+        Error::Fork {
+            offset: Offset(3),
+            ..
+        }
+    ));
+    // Time goes back at the border of two runs.
+    let mut early = Producer::new();
+    let _ = early.run(3);
+    early.time_ms -= 1;
+    let error = refused(early.insert(1));
+    assert!(matches!(
+        error,
+        Error::Invalid(InvalidRun::Time { offset: Offset(3) })
+    ));
+    // The first of two runs is sound: still nothing is written.
+    let mut good = Producer::new();
+    let _ = good.run(3);
+    let runs = vec![good.run(1), good.run(1), good.run(1)];
+    let runs = vec![runs[0].clone(), runs[2].clone()];
+    let gap = refused(Insert {
+        runs,
+        ..Insert::default()
+    });
+    assert!(matches!(
+        gap,
+        Error::Gap {
+            expected: Offset(4),
+            found: Offset(5),
+            ..
+        }
+    ));
+    // A run of another log.
+    let elsewhere = logs.register(&id(&producer.key, 8)).unwrap();
+    let mut fresh = Producer::new();
+    let error = logs.insert(&elsewhere, fresh.insert(1)).unwrap_err();
+    assert!(matches!(error, Error::Invalid(InvalidRun::OtherLog { .. })));
+    assert_eq!(log.head(), before);
+    assert_eq!(logs.events(&log, Offset(0), usize::MAX).unwrap().len(), 3);
+}
+
+#[test]
+fn the_own_log_takes_nothing_from_others() {
+    let logs = new_store();
+    let stream = "plants".parse().unwrap();
+    let own = logs.make_own(&stream, START_MS, None).unwrap();
+    let mut thief = Producer::new();
+    thief.key = key(1);
+    thief.id = own.id.clone();
+    let error = logs.insert(&own, thief.insert(1)).unwrap_err();
+    assert!(matches!(error, Error::Own { .. }));
+    assert!(matches!(logs.skip(&own, Offset(9)), Err(Error::Own { .. })));
+    // An earlier epoch of the own log may come back from who followed it.
+    let second = logs.make_own(&stream, START_MS, None).unwrap();
+    assert_eq!(second.id.epoch, Epoch(START_MS + 1));
+    thief = Producer {
+        id: own.id.clone(),
+        key: key(1),
+        ..Producer::new()
+    };
+    logs.insert(&own, thief.insert(2)).unwrap();
+    assert_eq!(logs.origin(&own), Origin::Retired);
+}
+
+#[test]
+fn partitions_are_given_in_the_order_in_which_logs_become_known() {
+    let store = Arc::new(MemoryStore::new());
+    let config = Config {
+        logs_max: 5,
+        ..Config::default()
+    };
+    let logs = open(&store, config.clone());
+    for epoch in [9, 3, 5, 3, 9] {
+        logs.register(&id(&key(2), epoch)).unwrap();
+    }
+    let trees = LogId {
+        stream: "trees".parse().unwrap(),
+        ..id(&key(2), 1)
+    };
+    logs.register(&trees).unwrap();
+    logs.make_own(&"plants".parse().unwrap(), 4, None).unwrap();
+    let order = |logs: &LogStore| {
+        let logs = logs.logs_of(&"plants".parse().unwrap()).into_iter();
+        logs.map(|log| (log.partition, log.id.epoch.0))
+            .collect::<Vec<_>>()
+    };
+    let expected = [(0, 9), (1, 3), (2, 5), (3, 4)];
+    assert_eq!(order(&logs), expected);
+    let full = logs.register(&id(&key(3), 1)).map(drop);
+    assert!(matches!(full, Err(Error::TooManyLogs { max: 5 })));
+    let logs = open(&store, config);
+    assert_eq!(order(&logs), expected);
+    assert_eq!(logs.logs_of(&trees.stream)[0].partition, 0);
+}
+
+#[test]
+fn a_log_can_be_taken_up_where_others_still_have_it() {
+    let store = Arc::new(MemoryStore::new());
+    let logs = open(&store, Config::default());
+    let mut producer = Producer::new();
+    let log = logs.register(&producer.id).unwrap();
+    let runs = vec![producer.run(2), producer.run(2)];
+    logs.insert(
+        &log,
+        Insert {
+            runs,
+            ..Insert::default()
+        },
+    )
+    .unwrap();
+    assert!(matches!(logs.skip(&log, Offset(4)), Err(Error::Gap { .. })));
+    let _ = producer.run(3);
+    let head = logs.skip(&log, Offset(7)).unwrap();
+    assert_eq!(
+        (head.first, head.next, head.bytes()),
+        (Offset(7), Offset(7), 0)
+    );
+    assert!(logs.events(&log, Offset(7), 9).unwrap().is_empty());
+    assert!(matches!(
+        logs.events(&log, Offset(3), 9),
+        Err(Error::OutOfRange { .. })
+    ));
+    assert_eq!(open(&store, Config::default()).logs()[0].head(), head);
+    logs.insert(&log, producer.insert(2)).unwrap();
+    let events = logs.events(&log, Offset(7), usize::MAX).unwrap();
+    assert_eq!(events.len(), 2);
+    // Only the first that comes after a skip is unlinked.
+    let mut other = Producer::new();
+    let _ = other.run(8);
+    let _ = other.event("else");
+    assert!(matches!(
+        logs.insert(&log, other.insert(1)),
+        Err(Error::Fork { .. })
+    ));
+}
+
+#[test]
+fn a_proof_freezes_a_log_at_its_lowest_place_for_good() {
+    let store = Arc::new(MemoryStore::new());
+    let logs = open(&store, Config::default());
+    let mut producer = Producer::new();
+    assert!(!logs.freeze(&producer.evidence(4)).unwrap(), "not followed");
+    let log = logs.register(&producer.id).unwrap();
+    logs.insert(&log, producer.insert(2)).unwrap();
+    for (offset, new) in [(5, true), (6, false), (5, false), (4, true)] {
+        assert_eq!(
+            logs.freeze(&producer.evidence(offset)).unwrap(),
+            new,
+            "{offset}"
+        );
+    }
+    logs.insert(&log, producer.insert(2)).unwrap();
+    let error = logs.insert(&log, producer.insert(1)).unwrap_err();
+    assert!(matches!(
+        error,
+        Error::Frozen {
+            offset: Offset(4),
+            ..
+        }
+    ));
+
+    let logs = open(&store, Config::default());
+    let log = logs.require(producer.id.key()).unwrap();
+    assert_eq!(log.head().frozen, Some(Offset(4)));
+    assert_eq!(logs.evidence().unwrap(), [producer.evidence(4)]);
+    // What was there before can still be read.
+    assert_eq!(logs.events(&log, Offset(0), usize::MAX).unwrap().len(), 4);
+}
+
+#[test]
+fn evidence_proves_something_or_is_refused() {
+    let producer = Producer::new();
+    let evidence = producer.evidence(3);
+    assert_eq!(Evidence::decode(&evidence.encode()).unwrap(), evidence);
+    let [one, other] = evidence.headers().map(Clone::clone);
+    let make = |log: &LogId, keys: &OperatorKey, one: &SignedHeader, other: &SignedHeader| {
+        Evidence::new(log, keys.public(), one.clone(), other.clone())
+    };
+    // The order does not matter.
+    let turned = make(&producer.id, &producer.key, &other, &one).unwrap();
+    assert_eq!(turned.encode(), evidence.encode());
+    let refused = [
+        make(&producer.id, &producer.key, &one, &one),
+        make(
+            &producer.id,
+            &producer.key,
+            &one,
+            producer.evidence(4).headers()[0],
+        ),
+        make(&producer.id, &key(3), &one, &other),
+        make(&id(&producer.key, 8), &producer.key, &one, &other),
+        make(&id(&key(3), 7), &key(3), &one, &other),
+    ];
+    assert!(refused.iter().all(Result::is_err), "{refused:?}");
+    let sound = evidence.encode();
+    for place in 0..sound.len() {
+        let mut bent = sound.to_vec();
+        bent[place] ^= 1;
+        assert!(Evidence::decode(&bent.into()).is_err(), "{place}");
+    }
+}
+
+#[test]
+fn retention_drops_checkpoints_with_the_events_that_they_cover() {
+    let retention = Retention {
+        age_max_ms: Some(10),
+        bytes_max: None,
+    };
+    let config = Config {
+        retention,
+        ..Config::default()
+    };
+    let logs = open(&Arc::new(MemoryStore::new()), config);
+    let mut producer = Producer::new();
+    let log = logs.register(&producer.id).unwrap();
+    for end in [2, 4, 6] {
+        let insert = Insert {
+            checkpoints: vec![(Offset(end), Bytes::from_static(b"checkpoint"))],
+            ..producer.insert(2)
+        };
+        logs.insert(&log, insert).unwrap();
+        producer.time_ms += 10;
+    }
+    // The times of the runs are 0, 10 and 20.
+    assert_eq!(logs.retain(&log, START_MS + 10).unwrap(), 0);
+    assert_eq!(logs.retain(&log, START_MS + 21).unwrap(), 4);
+    assert_eq!(log.head().first, Offset(4));
+    let ends = logs.checkpoints(log.key, Offset(0), 9).unwrap();
+    let ends: Vec<u64> = ends.into_iter().map(|(end, _)| end.0).collect();
+    assert_eq!(ends, [6]);
+}
