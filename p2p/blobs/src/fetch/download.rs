@@ -68,7 +68,7 @@ pub(super) struct Download<'a> {
     candidates: BTreeMap<PeerId, Candidate>,
     to_probe: VecDeque<PeerId>,
     /// Peers that have some of it but cannot prove its size.
-    unsized_peers: Vec<Box<Found>>,
+    unsized_peers: Vec<Found>,
     begun: Option<Begun>,
     /// Since when nobody has had anything to give.
     starving: Instant,
@@ -236,7 +236,7 @@ impl<'a> Download<'a> {
     fn probe_next(&mut self) {
         let probing = |candidate: &&Candidate| candidate.standing == Standing::Probing;
         let probing = self.candidates.values().filter(probing).count();
-        let mut running = probing - self.to_probe.len();
+        let mut running = probing.saturating_sub(self.to_probe.len());
         while running < PROBES_MAX {
             let Some(peer) = self.to_probe.pop_front() else {
                 return;
@@ -288,7 +288,7 @@ impl<'a> Download<'a> {
     async fn on_found(&mut self, mut found: Box<Found>) -> Result<(), Error> {
         let Some(begun) = &self.begun else {
             let Some(last) = found.last.take() else {
-                self.unsized_peers.push(found);
+                self.unsized_peers.push(*found);
                 return Ok(());
             };
             let tree = found.tree;
@@ -309,7 +309,7 @@ impl<'a> Download<'a> {
             self.begin(partial);
             self.offer(found);
             for found in std::mem::take(&mut self.unsized_peers) {
-                self.offer_if_sized(found)?;
+                self.offer_if_sized(Box::new(found))?;
             }
             return Ok(());
         };

@@ -11,7 +11,7 @@ use phytomer_wire::{ByteStream, Network, Offence, PeerId, Protocol};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::Event;
 use super::plan::RUNS_MAX;
@@ -23,6 +23,9 @@ use crate::{BlobId, Error};
 
 /// Spans of a blob for each stream that it is fetched over from one peer, at least.
 const LANE_SPANS_MIN: u64 = 4;
+
+/// A stream that was idle for so long may have been closed for it.
+const STALE_AFTER: Duration = Duration::from_secs(5);
 
 /// Why a provider is given up.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +112,8 @@ pub(super) struct Link {
     stream: ByteStream,
     id: BlobId,
     stall_timeout: Duration,
+    /// When it last carried something.
+    used: Instant,
 }
 
 /// Asks a peer what it has of a blob; where the size is not proven yet, lets it prove it.
@@ -169,6 +174,7 @@ impl Link {
             stream,
             id,
             stall_timeout,
+            used: Instant::now(),
         };
         let have = link.ask_have().await?;
         if have.busy || have.spans.is_empty() {
@@ -183,6 +189,16 @@ impl Link {
         have.await
             .map_err(|_| Fault::Stalled)??
             .ok_or_else(|| Fault::Vanished("it closed the stream".into()))
+    }
+
+    /// Asks after a while in which nothing was asked.
+    async fn ask_again(&mut self, spans: Range<u64>) -> Result<(), Fault> {
+        if self.used.elapsed() >= STALE_AFTER {
+            // The peer may have closed the stream meanwhile, as it should; asking what it has
+            // tells, and costs little.
+            self.ask_have().await.map_err(|_| Fault::Gone)?;
+        }
+        self.ask(spans).await
     }
 
     async fn ask(&mut self, spans: Range<u64>) -> Result<(), Fault> {
@@ -217,6 +233,7 @@ impl Link {
             Ok(head.proof)
         });
         let proof = read.await.map_err(|_| Fault::Stalled)??;
+        self.used = Instant::now();
         Ok(Span {
             index,
             proof,
@@ -303,7 +320,7 @@ impl Lane {
             let Some(run) = asks.lock().await.recv().await else {
                 return Ok(());
             };
-            self.link.ask(run.clone()).await?;
+            self.link.ask_again(run.clone()).await?;
             let mut writing: Option<Writing> = None;
             for index in run {
                 let buffer = std::mem::take(&mut spare);

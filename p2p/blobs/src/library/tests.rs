@@ -176,8 +176,11 @@ fn read(library: &Arc<Library>, id: BlobId) -> Result<Option<Bytes>, Error> {
     }
 }
 
+/// A proof and the content of its span.
+type Sent = (Vec<u8>, Vec<u8>);
+
 /// The spans of some content with their proofs, as a peer would send them.
-fn spans_of(content: &[u8]) -> (Tree, Vec<(Vec<u8>, Vec<u8>)>) {
+fn spans_of(content: &[u8]) -> (Tree, Vec<Sent>) {
     let mut groups = Groups::default();
     groups.update(content);
     groups.finish();
