@@ -78,14 +78,11 @@ pub fn decode<M: Message>(bytes: &Bytes) -> Result<M, DecodeError> {
     })
 }
 
-/// Writes a message behind its length (u32, big-endian). Does not flush.
+/// A message behind its length (u32, big-endian), as [`read`] takes it.
 ///
 /// # Errors
-/// What the stream says; [`DecodeError::TooLarge`] for a message that no peer would take.
-pub async fn write<M: Message>(
-    stream: &mut (impl AsyncWrite + Unpin + ?Sized),
-    message: &M,
-) -> Result<(), FrameError> {
+/// [`DecodeError::TooLarge`] for a message that no peer would take.
+pub fn frame<M: Message>(message: &M) -> Result<Bytes, DecodeError> {
     let len = message.encoded_len();
     check_len::<M>(len)?;
     let mut frame = BytesMut::with_capacity(4 + len);
@@ -93,7 +90,18 @@ pub async fn write<M: Message>(
     message
         .encode(&mut frame)
         .expect("a buffer that grows takes any message");
-    Ok(stream.write_all(&frame).await?)
+    Ok(frame.freeze())
+}
+
+/// Writes a message behind its length. Does not flush.
+///
+/// # Errors
+/// What the stream says; [`DecodeError::TooLarge`] for a message that no peer would take.
+pub async fn write<M: Message>(
+    stream: &mut (impl AsyncWrite + Unpin + ?Sized),
+    message: &M,
+) -> Result<(), FrameError> {
+    Ok(stream.write_all(&frame(message)?).await?)
 }
 
 /// Reads one message, or nothing where the stream ended before it.

@@ -24,7 +24,7 @@ impl Draft {
     pub(super) fn decode(body: Bytes) -> Result<Self, InvalidCheckpoint> {
         let message: wire::CheckpointBody = codec::decode(&body)?;
         let (from, to) = (message.from, message.to);
-        let covered = to.checked_sub(from).unwrap_or(0);
+        let covered = to.saturating_sub(from);
         if covered == 0 || covered > CHECKPOINT_EVENTS_MAX as u64 {
             return Err(InvalidCheckpoint::Range { from, to });
         }

@@ -111,8 +111,7 @@ pub(crate) async fn heights(
 /// why it did.
 pub(crate) async fn range(
     network: &dyn Network,
-    peer: PeerId,
-    log: LogKey,
+    (peer, log): (PeerId, LogKey),
     range: Range,
     bytes_max: usize,
     patience: Patience,

@@ -1,6 +1,7 @@
 //! Puts what was received into one log, in order.
 //!
-//! While one answer is being written the next one is verified.
+//! While one answer is being written the next ones are verified; what is verified by then is
+//! written at once. So the slower the disk is, the more goes into one write.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,8 @@ use crate::{Error, Offset};
 const IDLE: Duration = Duration::from_secs(10);
 /// Runs heard by gossip that wait for one log; more are dropped and fetched later.
 pub(crate) const HEARD_MAX: usize = 64;
+/// Bytes of verified events that wait for the disk; they are written at once.
+const LINKED_BYTES_MAX: usize = 16 << 20;
 /// Bytes that are read at once to remember events that are here.
 const PIECE_BYTES: usize = 4 << 20;
 
@@ -31,17 +34,30 @@ pub(crate) enum Job {
     Heard(Checked),
 }
 
-/// An insertion under way.
-struct Writing {
-    fetch: Option<FetchId>,
-    task: JoinHandle<Result<(), Error>>,
+/// Answers that are verified.
+#[derive(Default)]
+struct Linked {
+    fetches: Vec<FetchId>,
+    insert: Insert,
+    bytes: usize,
+    /// Behind the newest event under a checkpoint, with these.
     checkpointed: Offset,
+}
+
+/// Answers that are being written.
+struct Writing {
+    fetches: Vec<FetchId>,
+    checkpointed: Offset,
+    task: JoinHandle<Result<(), Error>>,
 }
 
 struct Inserter {
     context: Arc<Context>,
     log: Arc<Log>,
+    /// The end of the log with all that is linked.
     chain: Option<Chain>,
+    /// What is written next.
+    linked: Linked,
     writing: Option<Writing>,
     events: mpsc::Sender<Event>,
 }
@@ -57,6 +73,7 @@ pub(crate) async fn run(
         context,
         log,
         chain: None,
+        linked: Linked::default(),
         writing: None,
         events,
     };
@@ -111,20 +128,23 @@ async fn written(writing: &mut Option<Writing>) -> Result<(), Error> {
 }
 
 impl Inserter {
+    /// Waits until all that is linked is on the disk.
     async fn finish(&mut self) {
-        if self.writing.is_some() {
+        while self.writing.is_some() {
             let result = written(&mut self.writing).await;
             self.conclude(result).await;
         }
     }
 
+    /// Reports what became of a write, and begins the next.
     async fn conclude(&mut self, result: Result<(), Error>) {
         let Some(writing) = self.writing.take() else {
             return;
         };
         let Err(error) = result else {
+            self.start();
             let held = self.context.held(&self.log, writing.checkpointed);
-            if let Some(fetch) = writing.fetch {
+            for fetch in writing.fetches {
                 self.tell(Event::Inserted { fetch, held }).await;
             }
             return;
@@ -139,11 +159,18 @@ impl Inserter {
                 Refusal::Store
             }
         };
-        self.refuse(writing.fetch, refusal).await;
-    }
-
-    async fn refuse(&self, fetch: Option<FetchId>, refusal: Refusal) {
-        if let Some(fetch) = fetch {
+        // All were written at once, so it is not known which of several was at fault.
+        let refusal = match writing.fetches.len() {
+            1 => refusal,
+            _ if refusal == Refusal::Store => refusal,
+            _ => Refusal::Gap,
+        };
+        let behind = std::mem::take(&mut self.linked);
+        for fetch in writing.fetches {
+            self.tell(Event::Refused { fetch, refusal }).await;
+        }
+        for fetch in behind.fetches {
+            let refusal = Refusal::Gap;
             self.tell(Event::Refused { fetch, refusal }).await;
         }
     }
@@ -153,35 +180,66 @@ impl Inserter {
         let _ = self.events.send(event).await;
     }
 
-    /// Verifies an answer, waits for the one before, and begins to write it.
+    /// Verifies an answer, while what came before it is being written.
     async fn insert(&mut self, fetch: Option<FetchId>, checked: Checked) {
-        let (context, log) = (Arc::clone(&self.context), Arc::clone(&self.log));
         // What another wrote, or left out, meanwhile: then the end is read anew.
-        let stale = |chain: &Chain| log.head().next > chain.next();
-        let chain = self.chain.take().filter(|chain| !stale(chain));
-        if chain.is_none() {
+        let stale = |chain: &Chain| self.log.head().next > chain.next();
+        let mut chain = self.chain.take();
+        if chain.as_ref().is_none_or(stale) {
             self.finish().await;
+            chain = None;
         }
-        let linked = spawn_blocking(move || link(&context, &log, chain, checked)).await;
-        self.finish().await;
-        let linked = linked.unwrap_or_else(|_| (None, Err(Refusal::Store)));
-        let (chain, insert) = match linked {
-            (Some(chain), Ok(insert)) => (chain, insert),
-            (chain, outcome) => {
-                self.chain = chain;
-                let refusal = outcome.err().unwrap_or(Refusal::Store);
-                return self.refuse(fetch, refusal).await;
-            }
-        };
-        let checkpointed = chain.checkpointed();
-        self.chain = Some(chain);
+        let bytes = checked.bytes();
         let (context, log) = (Arc::clone(&self.context), Arc::clone(&self.log));
-        let task = spawn_blocking(move || write(&context, &log, insert));
+        let linked = spawn_blocking(move || link(&context, &log, chain, checked)).await;
+        let (chain, insert) = linked.unwrap_or_else(|_| (None, Err(Refusal::Store)));
+        let checkpointed = chain.as_ref().map_or(Offset(0), Chain::checkpointed);
+        self.chain = chain;
+        match (insert, fetch) {
+            (Ok(insert), fetch) => {
+                self.linked.add(insert, fetch, bytes);
+                self.linked.checkpointed = checkpointed;
+            }
+            (Err(refusal), Some(fetch)) => self.tell(Event::Refused { fetch, refusal }).await,
+            (Err(_), None) => {}
+        }
+        if self.writing.is_none() {
+            self.start();
+        }
+        // More is not taken while so much waits for the disk.
+        while self.linked.bytes >= LINKED_BYTES_MAX && self.writing.is_some() {
+            let result = written(&mut self.writing).await;
+            self.conclude(result).await;
+        }
+    }
+
+    /// Begins to write what is linked.
+    fn start(&mut self) {
+        if self.linked.is_empty() {
+            return;
+        }
+        let linked = std::mem::take(&mut self.linked);
+        let (context, log) = (Arc::clone(&self.context), Arc::clone(&self.log));
         self.writing = Some(Writing {
-            fetch,
-            task,
-            checkpointed,
+            fetches: linked.fetches,
+            checkpointed: linked.checkpointed,
+            task: spawn_blocking(move || write(&context, &log, linked.insert)),
         });
+    }
+}
+
+impl Linked {
+    fn add(&mut self, insert: Insert, fetch: Option<FetchId>, bytes: usize) {
+        self.fetches.extend(fetch);
+        self.insert.runs.extend(insert.runs);
+        self.insert.checkpoints.extend(insert.checkpoints);
+        self.insert.producer = self.insert.producer.take().or(insert.producer);
+        self.bytes += bytes;
+    }
+
+    fn is_empty(&self) -> bool {
+        let insert = &self.insert;
+        self.fetches.is_empty() && insert.runs.is_empty() && insert.checkpoints.is_empty()
     }
 }
 

@@ -93,8 +93,7 @@ async fn converse(
 
 /// Sends one part, as long as the peer takes some of it now and then.
 async fn send(context: &Context, stream: &mut ByteStream, part: Part) -> Result<(), Broken> {
-    let mut frame = Vec::new();
-    codec::write(&mut frame, &wire::Answer { part: Some(part) }).await?;
+    let frame = codec::frame(&wire::Answer { part: Some(part) }).map_err(FrameError::from)?;
     for piece in frame.chunks(WRITE_BYTES) {
         let written = timeout(context.patience.stall, stream.write_all(piece)).await;
         written
@@ -269,8 +268,8 @@ fn read_piece(
         let covered = context
             .logs
             .checkpoints(log.key, range.start, CHECKPOINTS_MAX)?;
-        let ends = covered.iter().map(|(to, _)| *to);
-        end = ends.filter(|to| *to <= end).next_back().unwrap_or(end);
+        let mut ends = covered.iter().map(|(to, _)| *to);
+        end = ends.rfind(|to| *to <= end).unwrap_or(end);
     }
     runs.retain(|run| run.first() < end);
     if let Some(last) = runs.pop() {

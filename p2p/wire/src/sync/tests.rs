@@ -187,8 +187,10 @@ fn the_largest_of_each_fits() {
         })),
     });
     codec::decode::<EventGossip>(&gossip).unwrap();
-    assert!(EventGossip::BYTES_MAX <= crate::MESSAGE_BYTES_MAX);
-    assert!(Evidence::BYTES_MAX + 8 <= EventGossip::BYTES_MAX);
+    const {
+        assert!(EventGossip::BYTES_MAX <= crate::MESSAGE_BYTES_MAX);
+        assert!(Evidence::BYTES_MAX + 8 <= EventGossip::BYTES_MAX);
+    }
     let ask = codec::encode(&Ask {
         question: Some(Question::Range(RangeRequest {
             log: hash(1),

@@ -148,7 +148,7 @@ pub(super) async fn fetch(
 ) {
     let bytes_max = context.config.fetch_bytes;
     let network = &*context.network;
-    let frames = client::range(network, peer, log, range, bytes_max, context.patience).await;
+    let frames = client::range(network, (peer, log), range, bytes_max, context.patience).await;
     let event = match frames {
         Err(failure) => Event::Fetched {
             fetch,
@@ -209,8 +209,7 @@ async fn find(probe: &Probe) -> Finding {
     let range = Range::one(probe.offset);
     let frames = client::range(
         &*context.network,
-        probe.peer,
-        probe.log,
+        (probe.peer, probe.log),
         range,
         1,
         context.patience,
