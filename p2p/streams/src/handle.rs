@@ -103,11 +103,7 @@ pub fn spawn(config: Config, parts: Parts<'_>) -> Result<Streams, Error> {
         parts.shutdown.clone(),
     );
     parts.tasks.spawn(retention.instrument(span.clone()));
-    let checkpoints = checkpoint::run(
-        Arc::clone(&logs),
-        parts.key,
-        parts.shutdown.clone(),
-    );
+    let checkpoints = checkpoint::run(Arc::clone(&logs), parts.key, parts.shutdown.clone());
     parts.tasks.spawn(checkpoints.instrument(span));
     let (closing, shutdown) = (Arc::clone(&writer), parts.shutdown.clone());
     parts.tasks.spawn(async move {
