@@ -1,7 +1,8 @@
 //! How fast bytes travel between two nodes on one machine, beside a bare TCP connection.
 //!
 //! Prints one row for each way: bare TCP over loopback first, which is the limit, then one stream
-//! over TCP with TLS and yamux, then one over QUIC, each with its share of the limit.
+//! over TCP with TLS and yamux, then one over QUIC, each with its share of the limit. The processor
+//! time of both ends together says what a busy machine hides.
 //!
 //! ```text
 //! cargo run -p phytomer-p2p --example throughput -- --mib 512
@@ -10,6 +11,7 @@
 #![allow(clippy::print_stdout)]
 
 use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -42,7 +44,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let bytes = arguments.mib << 20;
     let limit = bare(bytes).await?;
-    println!("bare TCP        {limit:8.0} MB/s");
+    println!("bare TCP        {limit}");
     for (name, listen) in [
         ("TCP, TLS, yamux", "/ip4/127.0.0.1/tcp/0"),
         ("QUIC           ", "/ip4/127.0.0.1/udp/0/quic-v1"),
@@ -56,19 +58,66 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn bare(bytes: usize) -> Result<f64, Box<dyn Error>> {
+/// How fast, and at what cost.
+struct Rate {
+    mb_per_s: f64,
+    cpu_s_per_gb: f64,
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            mb_per_s,
+            cpu_s_per_gb,
+        } = self;
+        write!(f, "{mb_per_s:8.0} MB/s, {cpu_s_per_gb:5.2} CPU-s/GB")
+    }
+}
+
+/// A moment, and the processor time that this process had used.
+struct Mark {
+    start: Instant,
+    cpu_s: f64,
+}
+
+impl Mark {
+    fn now() -> Self {
+        Self {
+            start: Instant::now(),
+            cpu_s: cpu_s(),
+        }
+    }
+
+    fn rate(&self, bytes: usize) -> Rate {
+        Rate {
+            mb_per_s: bytes as f64 / 1e6 / self.start.elapsed().as_secs_f64(),
+            cpu_s_per_gb: (cpu_s() - self.cpu_s) / (bytes as f64 / 1e9),
+        }
+    }
+}
+
+/// Processor time of this process in seconds; 0 where the system does not tell (proc(5)).
+fn cpu_s() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let fields = after_name.split_whitespace().skip(11).take(2);
+    let ticks: f64 = fields.filter_map(|field| field.parse::<f64>().ok()).sum();
+    ticks / 100.0
+}
+
+async fn bare(bytes: usize) -> Result<Rate, Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let near = TcpStream::connect(listener.local_addr()?).await?;
     let (far, _) = listener.accept().await?;
     near.set_nodelay(true)?;
-    let start = Instant::now();
+    let start = Mark::now();
     let sending = tokio::spawn(send(near, bytes));
     receive(far, bytes).await?;
     sending.await??;
-    Ok(rate(bytes, start))
+    Ok(start.rate(bytes))
 }
 
-async fn streams(listen: &str, bytes: usize, streams: usize) -> Result<f64, Box<dyn Error>> {
+async fn streams(listen: &str, bytes: usize, streams: usize) -> Result<Rate, Box<dyn Error>> {
     let shutdown = CancellationToken::new();
     let (a, b) = (node(1, listen, &shutdown)?, node(2, listen, &shutdown)?);
     while b.listen_addresses().is_empty() {
@@ -78,9 +127,9 @@ async fn streams(listen: &str, bytes: usize, streams: usize) -> Result<f64, Box<
     let mut inbound = b.accept(BULK).await?;
     // A little first: windows grow with what a connection carries.
     let each = bytes / streams;
-    let mut start = Instant::now();
+    let mut start = Mark::now();
     for amount in [each / 8, each] {
-        start = Instant::now();
+        start = Mark::now();
         let mut sending = Vec::new();
         let mut receiving = Vec::new();
         for _ in 0..streams {
@@ -96,7 +145,7 @@ async fn streams(listen: &str, bytes: usize, streams: usize) -> Result<f64, Box<
             sent.await??;
         }
     }
-    let rate = rate(each * streams, start);
+    let rate = start.rate(each * streams);
     shutdown.cancel();
     Ok(rate)
 }
@@ -122,10 +171,6 @@ async fn receive(mut stream: impl AsyncRead + Unpin, bytes: usize) -> std::io::R
             len => received += len,
         }
     }
-}
-
-fn rate(bytes: usize, start: Instant) -> f64 {
-    bytes as f64 / 1e6 / start.elapsed().as_secs_f64()
 }
 
 fn node(seed: u8, listen: &str, shutdown: &CancellationToken) -> Result<P2p, Box<dyn Error>> {

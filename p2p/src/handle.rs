@@ -134,7 +134,10 @@ impl P2p {
         name: &StreamProtocol,
     ) -> Result<PeerStream, NetworkError> {
         let mut attempts = 0;
+        let room = self.shared.outgoing(peer);
         let opening = async {
+            let permit = room.acquire_owned().await;
+            let permit = permit.map_err(|_| NetworkError::Closed)?;
             loop {
                 attempts += 1;
                 let opened = self.ask(|reply| Command::Open {
@@ -143,7 +146,10 @@ impl P2p {
                     reply,
                 });
                 let reason = match opened.await.ok_or(NetworkError::Closed)? {
-                    Ok(stream) => return Ok(stream),
+                    Ok(mut stream) => {
+                        stream.hold(permit);
+                        return Ok(stream);
+                    }
                     Err(OpenFailure::Stream(OpenError::Unsupported)) => {
                         return Err(NetworkError::Unsupported { peer, protocol });
                     }

@@ -1,13 +1,13 @@
 //! What the handle, the actor and the transport see together.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use parking_lot::{Mutex, RwLock};
 use phytomer_wire::{Peer, PeerEvent, PeerId};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 use crate::address::DialPolicy;
@@ -16,6 +16,10 @@ use crate::transport::{Counters, KeyExchanges};
 
 /// Events that wait for one receiver of [`Shared::events`].
 const EVENTS_LEN: usize = 1_024;
+
+/// Streams that this node has open to one peer: half of what peers take, so that a peer that is
+/// slow to let go of one never sees too many. Callers wait.
+const STREAMS_OUT_MAX: usize = 32;
 
 /// State that several tasks look at.
 pub(crate) struct Shared {
@@ -27,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     peers: Mutex<Peers>,
     listen: RwLock<Vec<Multiaddr>>,
+    /// Room for streams that this node opens, by peer.
+    outgoing: Mutex<HashMap<PeerId, Weak<Semaphore>>>,
 }
 
 #[derive(Default)]
@@ -60,7 +66,20 @@ impl Shared {
             metrics,
             peers: Mutex::default(),
             listen: RwLock::default(),
+            outgoing: Mutex::default(),
         }
+    }
+
+    /// Room for the streams that this node opens to a peer.
+    pub(crate) fn outgoing(&self, peer: PeerId) -> Arc<Semaphore> {
+        let mut outgoing = self.outgoing.lock();
+        if let Some(room) = outgoing.get(&peer).and_then(Weak::upgrade) {
+            return room;
+        }
+        outgoing.retain(|_, room| room.strong_count() > 0);
+        let room = Arc::new(Semaphore::new(STREAMS_OUT_MAX));
+        outgoing.insert(peer, Arc::downgrade(&room));
+        room
     }
 
     /// The addresses that the node listens on, with its id.

@@ -131,11 +131,7 @@ impl Handler {
         let event = match permits {
             (Ok(peer), Ok(all)) => Event::Opened(
                 protocol,
-                Box::new(PeerStream::new(
-                    stream,
-                    &self.limits.open,
-                    Some([peer, all]),
-                )),
+                Box::new(PeerStream::new(stream, &self.limits.open, vec![peer, all])),
             ),
             // Dropping the stream resets it, which the peer sees at once.
             _ => Event::Refused,
@@ -193,7 +189,7 @@ impl ConnectionHandler for Handler {
                 info: reply,
             }) => {
                 // Who asked may have stopped waiting.
-                let _ = reply.send(Ok(PeerStream::new(stream, &self.limits.open, None)));
+                let _ = reply.send(Ok(PeerStream::new(stream, &self.limits.open, Vec::new())));
             }
             ConnectionEvent::DialUpgradeError(DialUpgradeError { info: reply, error }) => {
                 let error = match error {

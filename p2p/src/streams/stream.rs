@@ -17,22 +17,23 @@ use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt};
 pub(crate) struct PeerStream {
     stream: Compat<Stream>,
     _counted: Counted,
-    _permits: Option<[OwnedSemaphorePermit; 2]>,
+    permits: Vec<OwnedSemaphorePermit>,
 }
 
 impl PeerStream {
-    pub(super) fn new(
-        stream: Stream,
-        open: &Opened,
-        permits: Option<[OwnedSemaphorePermit; 2]>,
-    ) -> Self {
+    pub(super) fn new(stream: Stream, open: &Opened, permits: Vec<OwnedSemaphorePermit>) -> Self {
         open.count.fetch_add(1, Ordering::Relaxed);
         open.gauge.inc();
         Self {
             stream: stream.compat(),
             _counted: Counted(open.clone()),
-            _permits: permits,
+            permits,
         }
+    }
+
+    /// Holds a place until the stream is dropped.
+    pub(crate) fn hold(&mut self, permit: OwnedSemaphorePermit) {
+        self.permits.push(permit);
     }
 }
 

@@ -175,6 +175,20 @@ async fn requests_streams_and_gossip_work_and_fail_as_the_network_says() {
         matches!(large, Err(NetworkError::TooLarge { .. })),
         "{large:?}"
     );
+    // More at once than a peer takes: they wait here, and nobody calls it a flood.
+    let many = (0..300u32).map(|number| {
+        let body = Bytes::from(vec![1; 1 + number as usize]);
+        let a = &a;
+        async move {
+            a.request(target, ECHO, body.clone())
+                .await
+                .map(|answer| answer == body)
+        }
+    });
+    for answer in futures::future::join_all(many).await {
+        assert_eq!(answer, Ok(true));
+    }
+    assert_eq!(b.figure("phytomer_p2p_offences_total"), 0.0);
     server.abort();
 
     let mut inbound = b.accept(ECHO).await.unwrap();
