@@ -50,10 +50,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ("QUIC           ", "/ip4/127.0.0.1/udp/0/quic-v1"),
     ] {
         let rate = streams(listen, bytes, arguments.streams).await?;
-        println!(
-            "{name} {rate:8.0} MB/s, {:.0} % of bare TCP",
-            100.0 * rate / limit
-        );
+        let share = 100.0 * rate.mb_per_s / limit.mb_per_s;
+        println!("{name} {rate}, {share:.0} % of bare TCP");
     }
     Ok(())
 }
