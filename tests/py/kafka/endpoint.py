@@ -51,14 +51,9 @@ class Endpoint:
         self._process.stdout.close()
         self._log.close()
 
-    def is_running(self):
-        return self._process.poll() is None
-
-    def rss_bytes(self):
-        """Memory that the process has resident."""
-        status = pathlib.Path(f"/proc/{self._process.pid}/status").read_text()
-        (line,) = [line for line in status.splitlines() if line.startswith("VmRSS:")]
-        return int(line.split()[1]) * 1024
+    @property
+    def pid(self):
+        return self._process.pid
 
     def close(self):
         self.kill()
