@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
 from typing import TypeVar
 
@@ -138,15 +139,20 @@ class Lab:
         return process
 
 
-def masquerade(host: Host, outside: str) -> None:
-    """A home router: maps what leaves to its own address, and drops what nobody inside asked for.
+class Mapping(Enum):
+    """Which outer port a router shows an inner one as (RFC 4787, section 4.1), in iptables' words."""
 
-    Linux keeps the source port where it can, so one inner port shows as one outer port to
-    everybody (endpoint-independent mapping, RFC 4787), and lets in only what answers
-    (address- and port-dependent filtering).
-    """
+    # Linux keeps the port where it can, so everybody sees the same.
+    ENDPOINT_INDEPENDENT = ()
+    # A port at random for each connection: nobody can know the next one.
+    ENDPOINT_DEPENDENT = ("--random-fully",)
+
+
+def masquerade(host: Host, outside: str, mapping: Mapping) -> None:
+    """A home router: maps what leaves to its own address, and drops what nobody inside asked for
+    (address- and port-dependent filtering, RFC 4787, section 5)."""
     host.forward()
-    host.run("iptables", "-t", "nat", "-A", "POSTROUTING", "-o", outside, "-j", "MASQUERADE")
+    host.run("iptables", "-t", "nat", "-A", "POSTROUTING", "-o", outside, "-j", "MASQUERADE", *mapping.value)
     # An unexpected packet that were answered would occupy the very mapping that a hole punch needs.
     unexpected = ("-i", outside, "-m", "conntrack", "--ctstate", "NEW", "-j", "DROP")
     host.run("iptables", "-A", "INPUT", *unexpected)
@@ -175,6 +181,6 @@ def check_allowed() -> None:
         with Lab({}) as lab:
             left, right = lab.host("left"), lab.host("right")
             lab.link((left, right), ("a0", "b0"), ("10.0.0.1/24", "10.0.0.2/24"))
-            masquerade(left, "a0")
+            masquerade(left, "a0", Mapping.ENDPOINT_DEPENDENT)
     except (RuntimeError, OSError) as error:
         raise NotAllowed(str(error)) from error

@@ -2,6 +2,7 @@
 
 import json
 import queue
+import re
 import subprocess
 import threading
 import time
@@ -14,6 +15,7 @@ from lab import Host, Lab
 Event = dict[str, Any]
 WAIT_S = 60
 ASK_EVERY_S = 0.5
+POLL_S = 0.05
 EVENTS_SHOWN = 20
 STDERR_LINES_MAX = 40
 
@@ -104,12 +106,20 @@ class Peer:
             time.sleep(ASK_EVERY_S)
         return status
 
-    def until_connected(self, other: "Peer", routes: set[str]) -> Event:
-        """Waits until it is, or was, connected to another peer by one of these routes."""
+    def until_connected(self, other: "Peer", route: str) -> Event:
+        """Waits until it is, or was, connected to another peer by this route."""
         return self.until(
-            f"a connection to {other.name} by {' or '.join(sorted(routes))}",
-            lambda event: event["event"] == "connected" and event["peer"] == other.id and event["route"] in routes,
+            f"a connection to {other.name} by {route}",
+            lambda event: event["event"] == "connected" and (event["peer"], event["route"]) == (other.id, route),
         )
+
+    def until_said(self, pattern: str, limit_s: float = WAIT_S) -> None:
+        """Waits until its log has a line with this pattern."""
+        end_s = time.monotonic() + limit_s
+        while not any(re.search(pattern, line) for line in self.complaints):
+            if time.monotonic() > end_s:
+                raise TooLate(f"{self.name}: no `{pattern}` within {limit_s} s; it said\n" + "\n".join(self.complaints))
+            time.sleep(POLL_S)
 
     def heard(self) -> list[str]:
         """The texts of all gossip that reached it so far."""
