@@ -10,6 +10,8 @@ use crate::CollectorConfig;
 pub struct Config {
     /// Where and to whom HTTP is served.
     pub http: phytomer_api::Config,
+    /// The database.
+    pub store: StoreConfig,
     /// Blocks, transaction pool and queries.
     pub ledger: phytomer_ledger::Config,
     /// The recognition service.
@@ -28,4 +30,27 @@ pub struct Config {
     pub collector: CollectorConfig,
     /// The endpoint for Kafka clients.
     pub kafka: phytomer_kafka::Config,
+}
+
+/// The database's share of memory and disk. Whoever opens the store heeds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreConfig {
+    /// Memory for what was read, in bytes.
+    pub cache_bytes: usize,
+    /// Memory for what was written and is not yet sorted to disk, in bytes. It is in the log
+    /// already.
+    pub write_buffer_bytes: usize,
+    /// Bytes that must stay free on the disk; a write that would leave less is refused.
+    pub free_bytes_min: u64,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 128 << 20,
+            write_buffer_bytes: 64 << 20,
+            free_bytes_min: 256 << 20,
+        }
+    }
 }

@@ -23,7 +23,7 @@ mod publisher;
 mod start;
 
 pub use collector::CollectorConfig;
-pub use config::Config;
+pub use config::{Config, StoreConfig};
 pub use error::Error;
 pub use node::{Facts, Node};
 pub use phytomer_kafka::TlsConfig as KafkaTls;

@@ -7,7 +7,7 @@ use color_eyre::eyre::{Result, WrapErr};
 use phytomer_identity::{OperatorToken, Purpose};
 use phytomer_pqc::OperatorKey;
 use phytomer_rocks::RocksStore;
-use phytomer_runtime::{Node, Parts};
+use phytomer_runtime::{Node, Parts, StoreConfig};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::init::read_genesis;
@@ -45,8 +45,8 @@ pub(crate) async fn start(dir: &DataDir, flags: &Overrides) -> Result<Node> {
     dir.check_version()?;
     let config = settings::load(dir, flags)?;
     let parts = {
-        let dir = dir.clone();
-        tokio::task::spawn_blocking(move || parts(&dir)).await??
+        let (dir, store) = (dir.clone(), config.store.clone());
+        tokio::task::spawn_blocking(move || parts(&dir, store)).await??
     };
     Node::start(config, parts)
         .await
@@ -54,10 +54,16 @@ pub(crate) async fn start(dir: &DataDir, flags: &Overrides) -> Result<Node> {
 }
 
 /// Opens everything of the folder that the node needs.
-fn parts(dir: &DataDir) -> Result<Parts> {
+fn parts(dir: &DataDir, store: StoreConfig) -> Result<Parts> {
     let keys = keystore::open(dir)?;
     let spec = read_genesis(&dir.genesis())?;
-    let store = RocksStore::open(dir.db(), &phytomer_rocks::Config::default())?;
+    let rocks = phytomer_rocks::Config {
+        cache_bytes: store.cache_bytes,
+        write_buffer_bytes: store.write_buffer_bytes,
+        free_bytes_min: store.free_bytes_min,
+        ..phytomer_rocks::Config::default()
+    };
+    let store = RocksStore::open(dir.db(), &rocks)?;
     Ok(Parts {
         spec,
         store: Arc::new(store),

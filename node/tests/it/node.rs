@@ -7,6 +7,11 @@ use std::time::{Duration, Instant};
 
 /// The binary under test.
 pub(crate) const BIN: &str = env!("CARGO_BIN_EXE_phytomer");
+/// Settings that let the database use up its memory soon: what grows then is something else.
+const SMALL_STORE: [(&str, &str); 2] = [
+    ("PHYTOMER_STORE__CACHE_BYTES", "8388608"),
+    ("PHYTOMER_STORE__WRITE_BUFFER_BYTES", "8388608"),
+];
 /// How long a node may take to start on a busy machine.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -39,6 +44,7 @@ impl DevNode {
             .args(["dev", "--http-port", "0", "--data-dir"])
             .arg(data_dir)
             .args(flags)
+            .envs(SMALL_STORE)
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()

@@ -9,12 +9,12 @@ use crate::network::{Network, resident_bytes};
 const PROCESSES: usize = 10;
 /// How long the load lasts unless `PHYTOMER_SOAK_MINUTES` says otherwise.
 const MINUTES_DEFAULT: u64 = 10;
-/// Events that one process appends in a round.
+/// Events after which a process looks whether the load has ended.
 const ROUND_EVENTS: usize = 5;
 /// How often memory is sampled.
 const SAMPLE_INTERVAL: Duration = Duration::from_secs(5);
-/// By how much the memory of the last quarter may exceed that of the second one, in percent.
-/// RocksDB's memtables fill and empty, so single samples differ by more than a leak would show.
+/// By how much the memory of the last quarter may exceed that of the second one, in percent: the
+/// database's buffers fill and empty.
 const GROWTH_PERCENT_MAX: u64 = 10;
 /// Bytes by which it may exceed it in any case.
 const GROWTH_BYTES_MAX: u64 = 16 << 20;
@@ -33,20 +33,27 @@ fn network_soak() {
     );
     let (started, duration) = (Instant::now(), Duration::from_secs(60 * minutes));
     let mut samples: Vec<Vec<u64>> = vec![Vec::new(); PROCESSES];
-    let mut appended = 0_u64;
-    let mut sampled = started;
-    while started.elapsed() < duration {
-        for number in 0..PROCESSES {
-            network.append(number, "load", ROUND_EVENTS);
-            appended += ROUND_EVENTS as u64;
-        }
-        if sampled.elapsed() >= SAMPLE_INTERVAL {
-            sampled = Instant::now();
-            for (node, samples) in network.nodes.iter().zip(&mut samples) {
+    let network_ref = &network;
+    let appended: u64 = std::thread::scope(|scope| {
+        let load = |number: usize| {
+            let mut appended = 0;
+            while started.elapsed() < duration {
+                network_ref.append(number, "load", ROUND_EVENTS);
+                appended += ROUND_EVENTS as u64;
+            }
+            appended
+        };
+        let loads: Vec<_> = (0..PROCESSES)
+            .map(|number| scope.spawn(move || load(number)))
+            .collect();
+        while started.elapsed() < duration {
+            std::thread::sleep(SAMPLE_INTERVAL);
+            for (node, samples) in network_ref.nodes.iter().zip(&mut samples) {
                 samples.push(resident_bytes(node.pid()));
             }
         }
-    }
+        loads.into_iter().map(|load| load.join().unwrap()).sum()
+    });
     let elapsed = started.elapsed();
     network.agreed("load", appended);
     println!(
