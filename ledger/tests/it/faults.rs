@@ -260,7 +260,10 @@ async fn a_ledger_that_does_not_produce_answers_and_names_the_remedy() {
     let refused = refused.unwrap_err();
     assert!(matches!(refused, SubmitError::NotProducing));
     let words = refused.to_string();
-    assert!(words.ends_with("send transactions to a node that does"), "{words}");
+    assert!(
+        words.ends_with("send transactions to a node that does"),
+        "{words}"
+    );
     assert_eq!(ledger.pool_status().pending, 0);
     assert_eq!(ledger.head().number, BlockNumber(0));
     assert!(node.balance(wallet.address()).await > U256::ZERO);
