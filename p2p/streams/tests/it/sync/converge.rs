@@ -37,6 +37,11 @@ async fn a_late_joiner_gets_everything_and_the_checkpoints_with_it() {
         read_all(&second.streams, log).await,
     );
     assert_eq!(ours, theirs);
+    until("nothing is missing", || {
+        let status = second.sync.status();
+        status.peers == 1 && status.logs_behind == 0 && status.fetches == 0
+    })
+    .await;
     // Who holds the checkpoints can hand them on: a third node gets them from the second alone.
     fabric.cut(first.peer, peer(3));
     let third = Member::join(&fabric, 3).await;

@@ -66,7 +66,7 @@ async fn garbage_ends_its_stream_and_no_other() {
         vec![0xff; 1_000],
         vec![0, 0, 0, 2, 0xff, 0xff],
         vec![0, 0, 0, 0],
-        [vec![0, 0, 0, 4, 0x12, 2, 0x0a, 0]].concat(),
+        vec![0, 0, 0, 4, 0x12, 2, 0x0a, 0],
     ] {
         let mut stream = network
             .open_stream(peer(1), Protocol::STREAMS)
