@@ -42,7 +42,7 @@ fn hex_of<M: Message>(message: &M) -> String {
 #[test]
 fn messages_have_these_bytes() {
     let header_hex = format!(
-        "08011220{}18ac022220{}288080aaba9c3330093a20{}",
+        "08011220{}18ac022220{}288080b3c19c3330093a20{}",
         "01".repeat(32),
         "02".repeat(32),
         "03".repeat(32)
@@ -61,9 +61,9 @@ fn messages_have_these_bytes() {
     let run = Run {
         events: vec![event()],
     };
-    // 198 bytes: a length of two bytes.
-    assert_eq!(event_hex.len() / 2, 198);
-    assert_eq!(hex_of(&run), format!("0ac601{event_hex}"));
+    // 196 bytes: a length of two bytes.
+    assert_eq!(event_hex.len() / 2, 196);
+    assert_eq!(hex_of(&run), format!("0ac401{event_hex}"));
 }
 
 #[test]
