@@ -28,7 +28,7 @@ pub(super) struct Connection {
     pub(super) direction: Direction,
     pub(super) route: Route,
     key_exchange: KeyExchange,
-    since: Instant,
+    pub(super) since: Instant,
 }
 
 /// What a peer told of itself.

@@ -1,5 +1,7 @@
 //! Being reached: addresses, relays, and what others found when they tried.
 
+use std::time::Duration;
+
 use libp2p::core::transport::ListenerId;
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId, autonat, mdns, relay, upnp};
@@ -10,6 +12,9 @@ use crate::{Reachability, address, backoff, peer};
 
 /// Relays that a node uses which cannot be reached directly.
 const RELAYS_MAX: usize = 2;
+/// For how long a peer that was dialled may look for a way back. A test is lost with the connection
+/// that it was asked for on, and then nobody says that it failed.
+const WAY_BACK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Addresses of the local network that are trusted.
 const TRUSTED_MAX: usize = 1_024;
 
@@ -37,6 +42,10 @@ impl Actor {
     }
 
     pub(super) fn tick_relays(&mut self, now_ms: u64) {
+        if self.reachability == Reachability::Unknown && self.is_asked_for_in_vain() {
+            tracing::debug!("nobody found a way back in time");
+            self.reachability = Reachability::Private;
+        }
         if self.reachability == Reachability::Private && self.reservations.len() < RELAYS_MAX {
             let helps = |peer: &PeerId| self.identified.get(peer).is_some_and(|told| told.relays);
             let found = self.connections.values().find(|connection| {
@@ -77,6 +86,19 @@ impl Actor {
                 }
             }
         }
+    }
+
+    /// Whether the node knows no address of its own that others can dial, although a peer on the
+    /// open internet has had the time to try one.
+    fn is_asked_for_in_vain(&self) -> bool {
+        let is_on_internet = |address| address::ip(address).is_some_and(address::is_global);
+        self.swarm.external_addresses().all(setup::is_relayed)
+            && self.connections.values().any(|connection| {
+                connection.direction == Direction::Outbound
+                    && !setup::is_relayed(&connection.address)
+                    && is_on_internet(&connection.address)
+                    && connection.since.elapsed() >= WAY_BACK_TIMEOUT
+            })
     }
 
     pub(super) fn on_relay_client(&mut self, event: &relay::client::Event) {
