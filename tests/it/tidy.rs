@@ -64,7 +64,6 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("utoipa-axum", &["phytomer-api"]),
     ("libp2p", &["phytomer-p2p"]),
     ("libp2p-stream", &["phytomer-p2p"]),
-    ("libp2p-tls", &["phytomer-p2p"]),
     ("bao-tree", &["phytomer-blobs"]),
     ("kafka-protocol", &["phytomer-kafka"]),
 ];
