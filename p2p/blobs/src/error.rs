@@ -37,6 +37,14 @@ pub enum Error {
         /// The limit in bytes.
         max: u64,
     },
+    /// The content is larger than who fetches it takes.
+    #[error("the blob to fetch has {len} bytes, at most {max} were to be fetched")]
+    FetchTooLarge {
+        /// Its size in bytes.
+        len: u64,
+        /// The limit in bytes.
+        max: u64,
+    },
     /// The content does not fit beside what is pinned or in use.
     #[error(
         "{required_bytes} bytes do not fit: {kept_bytes} of {budget_bytes} are pinned or in use; \

@@ -14,7 +14,7 @@ mod plan;
 mod provider;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use phytomer_wire::PeerId;
 use tokio::sync::watch;
@@ -42,12 +42,35 @@ enum Event {
     Lost { peer: PeerId, fault: Fault },
 }
 
+/// What is fetched.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    id: BlobId,
+    /// Who is asked first.
+    hints: &'a [PeerId],
+    /// The largest size in bytes that is taken; it may rise meanwhile.
+    bytes_max: &'a AtomicU64,
+}
+
+impl Wanted<'_> {
+    /// Refuses what has more bytes than those take who wait for it.
+    fn check_size(&self, len: u64) -> Result<(), Error> {
+        let max = self.bytes_max.load(Ordering::Relaxed);
+        if len > max {
+            return Err(Error::FetchTooLarge { len, max });
+        }
+        Ok(())
+    }
+}
+
 type Outcome = Option<Result<Stat, Error>>;
 
 /// A fetch under way, as those see it who would join it.
 pub(crate) struct Running {
     progress: Arc<watch::Sender<Progress>>,
     outcome: Arc<watch::Sender<Outcome>>,
+    /// The largest size in bytes that any of those who wait for it takes.
+    bytes_max: Arc<AtomicU64>,
 }
 
 /// A fetch under way. It goes on while somebody holds one of these; what has arrived is kept, and
@@ -68,8 +91,8 @@ impl Fetch {
     /// Waits until the content is here, whole, verified and durable.
     ///
     /// # Errors
-    /// [`Error::NoProvider`], [`Error::TooLarge`], [`Error::NoRoom`], [`Error::DiskFull`],
-    /// [`Error::Offline`], or what the disk reports.
+    /// [`Error::NoProvider`], [`Error::TooLarge`], [`Error::FetchTooLarge`], [`Error::NoRoom`],
+    /// [`Error::DiskFull`], [`Error::Offline`], or what the disk reports.
     pub async fn wait(mut self) -> Result<Stat, Error> {
         match self.outcome.wait_for(Option::is_some).await {
             Ok(outcome) => (*outcome).clone().unwrap_or(Err(Error::Stopped)),
@@ -87,18 +110,22 @@ impl Running {
     }
 }
 
-/// Joins the fetch of a blob, or begins it.
-pub(crate) fn join(shared: &Arc<Shared>, id: BlobId, hints: &[PeerId]) -> Fetch {
+/// Joins the fetch of a blob, or begins it; one that turns out to have more than `bytes_max` is
+/// refused.
+pub(crate) fn join(shared: &Arc<Shared>, id: BlobId, hints: &[PeerId], bytes_max: u64) -> Fetch {
     let mut fetches = shared.fetches.lock();
     if let Some(running) = fetches.get(&id) {
+        running.bytes_max.fetch_max(bytes_max, Ordering::Relaxed);
         return running.join();
     }
     let running = Running {
         progress: Arc::default(),
         outcome: Arc::default(),
+        bytes_max: Arc::new(AtomicU64::new(bytes_max)),
     };
     let fetch = running.join();
     let (progress, outcome) = (Arc::clone(&running.progress), Arc::clone(&running.outcome));
+    let bytes_max = Arc::clone(&running.bytes_max);
     fetches.insert(id, running);
     drop(fetches);
     let (shared, hints) = (Arc::clone(shared), hints.to_vec());
@@ -113,9 +140,18 @@ pub(crate) fn join(shared: &Arc<Shared>, id: BlobId, hints: &[PeerId]) -> Fetch 
                     () = outcome.closed() => abandoned.store(true, Ordering::Relaxed),
                 }
             };
-            let fetched = run(&shared, id, &hints, &progress, ended).await;
+            let wanted = Wanted {
+                id,
+                hints: &hints,
+                bytes_max: &bytes_max,
+            };
+            let fetched = run(&shared, wanted, &progress, ended).await;
             let mut fetches = shared.fetches.lock();
-            if abandoned.into_inner() && outcome.receiver_count() > 0 {
+            let joined = abandoned.into_inner() && outcome.receiver_count() > 0;
+            // Who came last may take more than was refused.
+            let raised = |max: &u64| bytes_max.load(Ordering::Relaxed) > *max;
+            let refused = matches!(&fetched, Err(Error::FetchTooLarge { max, .. }) if raised(max));
+            if joined || refused {
                 // Somebody joined after all: go on from what has arrived.
                 continue;
             }
@@ -143,11 +179,11 @@ fn count(shared: &Shared, fetched: &Result<Stat, Error>) {
 /// Fetches a blob from whoever has it, until `ended`.
 async fn run(
     shared: &Arc<Shared>,
-    id: BlobId,
-    hints: &[PeerId],
+    wanted: Wanted<'_>,
     progress: &watch::Sender<Progress>,
     ended: impl Future<Output = ()>,
 ) -> Result<Stat, Error> {
+    let id = wanted.id;
     if let Some(stat) = here(shared, id).await? {
         let (size, providers) = (stat.size, 0);
         progress.send_replace(Progress {
@@ -163,8 +199,8 @@ async fn run(
         turn = shared.fetch_slots.acquire() => turn.map_err(|_| Error::Stopped)?,
         () = &mut ended => return Err(Error::Stopped),
     };
-    let download = Download::new(shared, network, id, progress);
-    download.run(hints, ended).await?;
+    let download = Download::new(shared, network, wanted, progress);
+    download.run(ended).await?;
     shared.library.stat(id).ok_or(Error::NotFound { id })
 }
 

@@ -239,13 +239,20 @@ impl Blobs {
     /// not fetched again. Must be called within a tokio runtime.
     #[must_use = "a fetch ends when nobody holds it"]
     pub fn fetch(&self, id: BlobId) -> Fetch {
-        fetch::join(&self.shared, id, &[])
+        fetch::join(&self.shared, id, &[], u64::MAX)
+    }
+
+    /// Like [`Self::fetch`], for content that should be small: once its size is proven to be more
+    /// than `bytes_max`, it is refused ([`Error::FetchTooLarge`]) before room is made for it.
+    #[must_use = "a fetch ends when nobody holds it"]
+    pub fn fetch_limited(&self, id: BlobId, bytes_max: u64) -> Fetch {
+        fetch::join(&self.shared, id, &[], bytes_max)
     }
 
     /// Like [`Self::fetch`], asking `peers` first.
     #[must_use = "a fetch ends when nobody holds it"]
     pub fn fetch_from(&self, id: BlobId, peers: &[PeerId]) -> Fetch {
-        fetch::join(&self.shared, id, peers)
+        fetch::join(&self.shared, id, peers, u64::MAX)
     }
 
     /// What is known of a blob, where this node has some of it. Sources are not asked.

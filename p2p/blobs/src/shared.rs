@@ -44,7 +44,7 @@ impl Shared {
     /// Begins to repair content that was found damaged. Passes the error on.
     pub(crate) fn repair(self: &Arc<Self>, error: Error) -> Error {
         if let (Error::Damaged { id, .. }, true) = (&error, self.network.get().is_some()) {
-            let fetch = crate::fetch::join(self, *id, &[]);
+            let fetch = crate::fetch::join(self, *id, &[], u64::MAX);
             // Its outcome is counted and logged where it runs.
             self.tasks.spawn(fetch.wait());
         }

@@ -13,10 +13,10 @@ use tracing::debug;
 
 use super::plan::{Input, Output, Plan, RUNS_MAX};
 use super::provider::{Fault, Found, Worker, probe};
-use super::{Event, missing};
+use super::{Event, Wanted, missing};
 use crate::library::{Partial, Refused};
 use crate::shared::Shared;
-use crate::{BlobId, Error, Progress};
+use crate::{Error, Progress};
 
 /// Peers that are asked at once what they have.
 const PROBES_MAX: usize = 16;
@@ -63,7 +63,7 @@ struct Begun {
 pub(super) struct Download<'a> {
     shared: &'a Arc<Shared>,
     network: &'a Arc<dyn Network>,
-    id: BlobId,
+    wanted: Wanted<'a>,
     progress: &'a watch::Sender<Progress>,
     candidates: BTreeMap<PeerId, Candidate>,
     to_probe: VecDeque<PeerId>,
@@ -82,14 +82,14 @@ impl<'a> Download<'a> {
     pub(super) fn new(
         shared: &'a Arc<Shared>,
         network: &'a Arc<dyn Network>,
-        id: BlobId,
+        wanted: Wanted<'a>,
         progress: &'a watch::Sender<Progress>,
     ) -> Self {
         let (events, inbox) = mpsc::channel(EVENTS_LEN);
         Self {
             shared,
             network,
-            id,
+            wanted,
             progress,
             candidates: BTreeMap::new(),
             to_probe: VecDeque::new(),
@@ -103,13 +103,9 @@ impl<'a> Download<'a> {
     }
 
     /// Fetches until all is here, nobody has what is missing, or `ended` says so.
-    pub(super) async fn run(
-        mut self,
-        hints: &[PeerId],
-        ended: impl Future<Output = ()>,
-    ) -> Result<(), Error> {
+    pub(super) async fn run(mut self, ended: impl Future<Output = ()>) -> Result<(), Error> {
         let driven = tokio::select! {
-            driven = self.drive(hints) => driven,
+            driven = self.drive() => driven,
             () = ended => Err(Error::Stopped),
         };
         // What has arrived is kept, however this ended.
@@ -132,9 +128,9 @@ impl<'a> Download<'a> {
         driven.and(ended)
     }
 
-    async fn drive(&mut self, hints: &[PeerId]) -> Result<(), Error> {
+    async fn drive(&mut self) -> Result<(), Error> {
         self.resume().await?;
-        self.on_peers(hints);
+        self.on_peers(self.wanted.hints);
         let limits = &self.shared.config.fetch;
         let search_timeout = Duration::from_millis(limits.search_timeout_ms);
         let mut search = interval(Duration::from_millis(limits.search_interval_ms.max(1)));
@@ -145,7 +141,10 @@ impl<'a> Download<'a> {
             if self.is_starving() {
                 if self.starving.elapsed() >= search_timeout {
                     let asked = self.candidates.len();
-                    return Err(Error::NoProvider { id: self.id, asked });
+                    return Err(Error::NoProvider {
+                        id: self.wanted.id,
+                        asked,
+                    });
                 }
             } else {
                 self.starving = Instant::now();
@@ -174,12 +173,13 @@ impl<'a> Download<'a> {
 
     /// Goes on with what an earlier fetch left.
     async fn resume(&mut self) -> Result<(), Error> {
-        let id = self.id;
+        let id = self.wanted.id;
         let partial = self.shared.blocking(move |library| {
             let begun = library.begun(id).map(|tree| library.begin(tree));
             begun.transpose().map(Option::flatten)
         });
         if let Some(partial) = partial.await? {
+            self.wanted.check_size(partial.tree().size())?;
             self.begin(partial);
         }
         Ok(())
@@ -201,7 +201,7 @@ impl<'a> Download<'a> {
     /// Looks for peers: those that are connected first, then those that say that they provide it.
     fn search(&mut self) {
         let (network, events) = (Arc::clone(self.network), self.events.clone());
-        let key = *self.id.as_bytes();
+        let key = *self.wanted.id.as_bytes();
         self.tasks.spawn(async move {
             let connected = network.peers().into_iter().map(|peer| peer.id).collect();
             if events.send(Event::Peers(connected)).await.is_err() {
@@ -244,7 +244,7 @@ impl<'a> Download<'a> {
             running += 1;
             let (shared, network) = (Arc::clone(self.shared), Arc::clone(self.network));
             let proven = self.begun.as_ref().map(|begun| *begun.partial.tree());
-            let (id, events) = (self.id, self.events.clone());
+            let (id, events) = (self.wanted.id, self.events.clone());
             self.tasks.spawn(async move {
                 let found = probe(&shared, &*network, peer, id, proven).await;
                 let found = found.map(Box::new);
@@ -292,6 +292,7 @@ impl<'a> Download<'a> {
                 return Ok(());
             };
             let tree = found.tree;
+            self.wanted.check_size(tree.size())?;
             let partial = self.shared.blocking(move |library| {
                 library.check_size(tree.size())?;
                 let Some(partial) = library.begin(tree)? else {

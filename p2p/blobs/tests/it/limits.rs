@@ -186,3 +186,32 @@ async fn content_that_is_too_large_or_does_not_fit_is_not_begun() {
     // Nothing is held against who has it.
     assert!(fabric.reports().is_empty());
 }
+
+#[tokio::test]
+async fn what_is_larger_than_who_fetches_takes_is_refused_before_room_is_made_for_it() {
+    let fabric = Fabric::new();
+    let (server, client) = (Node::start(&fabric, 1), Node::start(&fabric, 2));
+    let add = async |len| {
+        let bytes = content(len, 1);
+        server.blobs.add_bytes(bytes, Keep::Pinned).await.unwrap()
+    };
+    let (small, large) = (add(SPAN).await, add(SPAN + 1).await);
+    let limit = SPAN as u64;
+    client
+        .blobs
+        .fetch_limited(small, limit)
+        .wait()
+        .await
+        .unwrap();
+    let refused = client.blobs.fetch_limited(large, limit).wait().await;
+    let expected = (limit + 1, limit);
+    assert!(matches!(refused, Err(Error::FetchTooLarge { len, max }) if (len, max) == expected));
+    assert_eq!(client.blobs.stat(large), None);
+    // A refusal concerns nobody who takes more and joins.
+    let (wary, bold) = (
+        client.blobs.fetch_limited(large, limit),
+        client.blobs.fetch(large),
+    );
+    wary.wait().await.unwrap();
+    assert_eq!(bold.wait().await.unwrap().size, limit + 1);
+}
