@@ -1,12 +1,44 @@
 //! What the terminal shows: steps, fields, ticks. Colours only where the
 //! terminal takes them.
+//!
+//! Who reads may stop reading: a node goes on all the same, and still stops in
+//! order. What prints without an end looks whether it [is heard](is_heard).
 
 use std::cell::Cell;
-use std::fmt::Display;
+use std::fmt::{Arguments, Display};
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use owo_colors::Stream::{self, Stdout};
 use owo_colors::{OwoColorize, Style};
 use phytomer_registry::{CheckView, Outcome};
+
+/// Whether everything was taken that was printed on standard output.
+static HEARD: AtomicBool = AtomicBool::new(true);
+
+/// Whether somebody still takes what is printed on standard output.
+pub(crate) fn is_heard() -> bool {
+    HEARD.load(Ordering::Relaxed)
+}
+
+fn print_line(line: Arguments<'_>) {
+    if writeln!(std::io::stdout(), "{line}").is_err() {
+        HEARD.store(false, Ordering::Relaxed);
+    }
+}
+
+/// `println!` that does not panic when nobody reads.
+macro_rules! say {
+    ($($arg:tt)*) => { print_line(format_args!($($arg)*)) };
+}
+
+/// `eprintln!` that does not panic when nobody reads.
+macro_rules! complain {
+    ($($arg:tt)*) => {{
+        // There is nowhere else to say it.
+        let _ = writeln!(std::io::stderr(), $($arg)*);
+    }};
+}
 
 /// Width of the field names in a transcript.
 const FIELD_WIDTH: usize = 12;
@@ -28,10 +60,6 @@ pub(crate) struct Transcript {
 /// Writes lines below one step.
 pub(crate) struct Step;
 
-#[expect(
-    clippy::print_stdout,
-    reason = "this module is what the program prints"
-)]
 impl Transcript {
     /// An empty transcript.
     pub(crate) fn new() -> Self {
@@ -42,7 +70,7 @@ impl Transcript {
 
     /// The headline.
     pub(crate) fn title(&self, text: &str) {
-        println!("\n{}", text.if_supports_color(Stdout, |text| text.bold()));
+        say!("\n{}", text.if_supports_color(Stdout, |text| text.bold()));
     }
 
     /// Opens the next step.
@@ -50,7 +78,7 @@ impl Transcript {
         let number = self.steps.get() + 1;
         self.steps.set(number);
         let style = Style::new().green().bold();
-        println!(
+        say!(
             "\n{:>2}  {}  {what}",
             number,
             format!("{name:<9}").if_supports_color(Stdout, |text| text.style(style))
@@ -60,23 +88,19 @@ impl Transcript {
 
     /// The last line.
     pub(crate) fn end(&self, text: &str) {
-        println!("\n{}\n", text.if_supports_color(Stdout, |text| text.bold()));
+        say!("\n{}\n", text.if_supports_color(Stdout, |text| text.bold()));
     }
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "this module is what the program prints"
-)]
 impl Step {
     /// A plain line.
     pub(crate) fn line(&self, text: &str) {
-        println!("      {text}");
+        say!("      {text}");
     }
 
     /// A line that matters.
     pub(crate) fn strong(&self, text: &str) {
-        println!(
+        say!(
             "      {}",
             text.if_supports_color(Stdout, |text| text.bold())
         );
@@ -84,7 +108,7 @@ impl Step {
 
     /// A line in the background.
     pub(crate) fn faint(&self, text: &str) {
-        println!(
+        say!(
             "      {}",
             text.if_supports_color(Stdout, |text| text.dimmed())
         );
@@ -93,7 +117,7 @@ impl Step {
     /// A named value.
     pub(crate) fn field(&self, name: &str, value: &str) {
         let name = format!("{name:<FIELD_WIDTH$}");
-        println!(
+        say!(
             "      {} {value}",
             name.if_supports_color(Stdout, |text| text.dimmed())
         );
@@ -103,16 +127,16 @@ impl Step {
     pub(crate) fn check(&self, check: &CheckView) {
         let name = format!("{:<18}", check.name);
         match check.outcome {
-            Outcome::Passed => println!("      {} {name} {}", tick(), check.detail),
-            Outcome::Failed => println!("      {} {name} {}", cross(), check.detail),
-            Outcome::NotChecked => println!("      ○ {name} not checked: {}", check.detail),
+            Outcome::Passed => say!("      {} {name} {}", tick(), check.detail),
+            Outcome::Failed => say!("      {} {name} {}", cross(), check.detail),
+            Outcome::NotChecked => say!("      ○ {name} not checked: {}", check.detail),
         }
     }
 
     /// A line with a tick or a cross.
     pub(crate) fn verdict(&self, valid: bool, text: &str) {
         let mark = if valid { tick() } else { cross() };
-        println!("      {mark} {text}");
+        say!("      {mark} {text}");
     }
 }
 
@@ -127,60 +151,40 @@ fn cross() -> String {
 }
 
 /// A named value, outside of a transcript.
-#[expect(
-    clippy::print_stdout,
-    reason = "this module is what the program prints"
-)]
 pub(crate) fn field(name: &str, value: &str) {
     let name = format!("{name:<FIELD_WIDTH$}");
-    println!(
+    say!(
         "{} {value}",
         name.if_supports_color(Stdout, |text| text.bold())
     );
 }
 
 /// What an examination found, with its remedy.
-#[expect(
-    clippy::print_stdout,
-    reason = "this module is what the program prints"
-)]
 pub(crate) fn finding(subject: &str, fact: &str, remedy: Option<&str>) {
     let mark = if remedy.is_none() { tick() } else { cross() };
-    println!("{mark} {subject:<14} {fact}");
+    say!("{mark} {subject:<14} {fact}");
     if let Some(remedy) = remedy {
-        println!("  {:<14} → {remedy}", "");
+        say!("  {:<14} → {remedy}", "");
     }
 }
 
 /// One JSON value on one line.
-#[expect(
-    clippy::print_stdout,
-    reason = "this module is what the program prints"
-)]
 pub(crate) fn json(value: &serde_json::Value) {
-    println!("{value}");
+    say!("{value}");
 }
 
 /// A plain line.
-#[expect(
-    clippy::print_stdout,
-    reason = "this module is what the program prints"
-)]
 pub(crate) fn line(text: &str) {
-    println!("{text}");
+    say!("{text}");
 }
 
 /// An error with its causes, on standard error. Many messages name their cause
 /// already; it is not said twice.
-#[expect(
-    clippy::print_stderr,
-    reason = "this module is what the program prints"
-)]
 pub(crate) fn error(error: &color_eyre::Report) {
     let label = "error:"
         .if_supports_color(Stream::Stderr, |text| text.red())
         .to_string();
-    eprintln!("{label} {}", chain(error));
+    complain!("{label} {}", chain(error));
 }
 
 /// An error and its causes in one line, each said once.
@@ -195,19 +199,11 @@ pub(crate) fn chain(error: &color_eyre::Report) -> String {
 }
 
 /// A heading above a list.
-#[expect(
-    clippy::print_stdout,
-    reason = "this module is what the program prints"
-)]
 pub(crate) fn heading(text: &str) {
-    println!("\n{}", text.if_supports_color(Stdout, |text| text.bold()));
+    say!("\n{}", text.if_supports_color(Stdout, |text| text.bold()));
 }
 
 /// Rows below their header, each column as wide as its widest cell.
-#[expect(
-    clippy::print_stdout,
-    reason = "this module is what the program prints"
-)]
 pub(crate) fn table<const N: usize>(header: &[&str; N], rows: &[[String; N]]) {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
@@ -221,12 +217,12 @@ pub(crate) fn table<const N: usize>(header: &[&str; N], rows: &[[String; N]]) {
             .collect();
         padded.join("  ").trim_end().to_owned()
     };
-    println!(
+    say!(
         "{}",
         line(*header).if_supports_color(Stdout, |text| text.bold())
     );
     for row in rows {
-        println!(
+        say!(
             "{}",
             line(std::array::from_fn(|column| row[column].as_str()))
         );
@@ -234,10 +230,6 @@ pub(crate) fn table<const N: usize>(header: &[&str; N], rows: &[[String; N]]) {
 }
 
 /// How far something has come, on standard error.
-#[expect(
-    clippy::print_stderr,
-    reason = "this module is what the program prints"
-)]
 pub(crate) fn progress(text: &str) {
-    eprintln!("{text}");
+    complain!("{text}");
 }

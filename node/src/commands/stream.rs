@@ -106,10 +106,11 @@ pub(crate) async fn run(args: Args, data_dir: Option<PathBuf>) -> Result<()> {
         Action::Tail { log, last } => {
             let found = client.log(&log.stream, log.producer.as_deref()).await?;
             let mut next = found.next.saturating_sub(last);
-            loop {
+            while output::is_heard() {
                 next = print(&client, &log, &found, next..u64::MAX).await?;
                 tokio::time::sleep(TAIL_INTERVAL).await;
             }
+            Ok(())
         }
         Action::Append {
             stream,
@@ -169,7 +170,7 @@ async fn print(
     offsets: std::ops::Range<u64>,
 ) -> Result<u64> {
     let mut next = offsets.start;
-    while next < offsets.end {
+    while next < offsets.end && output::is_heard() {
         let left = usize::try_from(offsets.end - next).unwrap_or(usize::MAX);
         let range = LogRange {
             stream: &log.stream,

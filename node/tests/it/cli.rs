@@ -1,13 +1,15 @@
 //! The command line: the story, verification and recognition without a node, the doctor.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::node::{DevNode, phytomer};
+use crate::node::{BIN, DevNode, phytomer};
 
 /// A leaf of *Manihot esculenta*; see the model card for its source.
 const LEAF: &str = concat!(
@@ -201,6 +203,23 @@ fn the_doctor_names_what_is_wrong_and_its_remedy() {
             .unwrap()
             .contains("config.toml")
     );
+}
+
+#[test]
+fn a_node_whose_output_nobody_reads_still_stops_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Command::new(BIN)
+        .args(["dev", "--http-port", "0", "--data-dir"])
+        .arg(folder.path().join("node"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().starts_with("contracts")));
+    drop(lines);
+    let interrupt = ["-INT", &child.id().to_string()];
+    Command::new("kill").args(interrupt).status().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]
