@@ -5,19 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug};
 
-use crate::connection::{self, Closed};
+use crate::connection::{self, Client, Closed, LOGIN_TIMEOUT};
 use crate::coordinator::TICK;
 use crate::requests::Place;
 use crate::shared::Shared;
+use crate::slots::{Slot, Slots};
 
-/// How long a client may take to agree on encryption.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The pause after the system had no connection to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -28,8 +26,7 @@ pub(crate) async fn run(
     tasks: TaskTracker,
     shutdown: CancellationToken,
 ) {
-    let limit = shared.config.connections_max.min(Semaphore::MAX_PERMITS);
-    let slots = Arc::new(Semaphore::new(limit));
+    let slots = Slots::new(&shared.config);
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -46,10 +43,14 @@ pub(crate) async fn run(
                         continue;
                     }
                 };
-                let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-                    shared.metrics.refused.with_label_values(&["limit"]).inc();
-                    debug!(%peer, limit, "too many connections");
-                    continue;
+                let slot = match slots.take(peer.ip()) {
+                    Ok(slot) => slot,
+                    Err(full) => {
+                        let reason = full.label();
+                        shared.metrics.refused.with_label_values(&[reason]).inc();
+                        debug!(%peer, %full, "connection refused");
+                        continue;
+                    }
                 };
                 let span = tracing::debug_span!("client", %peer);
                 let client = serve(stream, Arc::clone(&shared), slot, shutdown.clone());
@@ -60,16 +61,10 @@ pub(crate) async fn run(
 }
 
 /// Serves one connection to its end.
-async fn serve(
-    stream: TcpStream,
-    shared: Arc<Shared>,
-    slot: OwnedSemaphorePermit,
-    shutdown: CancellationToken,
-) {
-    let _slot = slot;
+async fn serve(stream: TcpStream, shared: Arc<Shared>, slot: Slot, shutdown: CancellationToken) {
     shared.metrics.connections.inc();
     let closed = tokio::select! {
-        closed = converse(stream, &shared) => closed,
+        closed = converse(stream, &shared, slot) => closed,
         () = shutdown.cancelled() => Ok(()),
     };
     shared.metrics.connections.dec();
@@ -80,24 +75,30 @@ async fn serve(
     }
 }
 
-async fn converse(stream: TcpStream, shared: &Shared) -> Result<(), Closed> {
+async fn converse(stream: TcpStream, shared: &Shared, slot: Slot) -> Result<(), Closed> {
+    let login_deadline = Instant::now() + LOGIN_TIMEOUT;
     let (local, peer) = (stream.local_addr()?, stream.peer_addr()?);
     stream.set_nodelay(true)?;
     let place = shared.advertised.clone().unwrap_or_else(|| Place {
         host: local.ip().to_string(),
         port: local.port(),
     });
-    let host = peer.ip().to_string();
+    let client = Client {
+        place,
+        host: peer.ip().to_string(),
+        slot,
+        login_deadline,
+    };
     match &shared.credentials {
-        None => connection::serve(stream, shared, place, host).await,
+        None => connection::serve(stream, shared, client).await,
         Some(credentials) => {
-            let agreed = timeout(HANDSHAKE_TIMEOUT, credentials.acceptor.accept(stream));
+            let agreed = timeout_at(login_deadline, credentials.acceptor.accept(stream));
             let stream = agreed
                 .await
                 .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))
                 .and_then(|agreed| agreed)
                 .map_err(Closed::Handshake)?;
-            connection::serve(stream, shared, place, host).await
+            connection::serve(stream, shared, client).await
         }
     }
 }

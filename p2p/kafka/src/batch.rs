@@ -17,9 +17,9 @@ mod encode;
 mod varint;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-pub(crate) use decode::{BatchError, Entry, Limits, decode};
+pub(crate) use decode::{Batch, BatchError, Entry, Limits, Sealed, check};
 pub(crate) use encode::{Header, Item, Writer};
 
 /// Bytes of a batch before its records.

@@ -23,14 +23,15 @@ pub struct Config {
     /// Streams that clients read and do not write: those that the node writes itself, and others
     /// that an operator names.
     pub read_only: Vec<StreamName>,
-    /// Connections at once; more are closed as they come.
+    /// Connections at once; more are closed as they come. Clients that have not shown their token
+    /// take at most half of them, and those of one address an eighth of this half.
     pub connections_max: usize,
     /// Bytes of one request.
     pub request_bytes_max: usize,
     /// Bytes of records in one answer.
     pub response_bytes_max: usize,
     /// Bytes of requests that are being read or answered, all connections together, and as much
-    /// again for answers; what would exceed it waits.
+    /// again for answers and for unpacking compressed records; what would exceed it waits.
     pub memory_bytes_max: usize,
     /// How long a connection may stay silent, in milliseconds.
     pub idle_timeout_ms: u64,

@@ -14,12 +14,13 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::session::Session;
 use crate::requests::{Asker, Hangup, Place};
 use crate::shared::Shared;
+use crate::slots::Slot;
 
 /// Requests of one connection that are read ahead of the one that is answered.
 const READ_AHEAD: usize = 1;
@@ -27,8 +28,8 @@ const READ_AHEAD: usize = 1;
 const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a client may take to read an answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long a client may take to show its token.
-const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take to agree on encryption and show its token, all in all.
+pub(crate) const LOGIN_TIMEOUT: Duration = Duration::from_secs(15);
 /// Bytes of a request of a client that has not shown its token.
 const LOGIN_BYTES_MAX: usize = 16 << 10;
 /// What is set aside for a request before any of it has arrived.
@@ -82,40 +83,65 @@ struct Link {
     is_admitted: AtomicBool,
 }
 
+/// Who has connected.
+pub(crate) struct Client {
+    /// The address that the client is told to connect to.
+    pub(crate) place: Place,
+    /// The client's address.
+    pub(crate) host: String,
+    /// The connection's place among all.
+    pub(crate) slot: Slot,
+    /// When the client must have shown its token, if there is one.
+    pub(crate) login_deadline: Instant,
+}
+
 /// Serves a client until it goes, or misbehaves.
 pub(crate) async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     shared: &Shared,
-    place: Place,
-    host: String,
+    client: Client,
 ) -> Result<(), Closed> {
     let (reader, writer) = tokio::io::split(stream);
     let (sender, receiver) = mpsc::channel(READ_AHEAD);
     let gone = CancellationToken::new();
     let asker = Asker {
         shared,
-        place,
-        host,
+        place: client.place,
+        host: client.host,
         gone: gone.clone(),
     };
-    let session = Session::new(shared.credentials.as_ref().map(|c| &c.token));
+    let session = Session::new(shared.credentials.as_ref().map(|c| &c.token), client.slot);
     let link = Link {
         is_busy: AtomicBool::new(false),
         is_admitted: AtomicBool::new(session.is_admitted()),
     };
     let reading = read_frames(reader, sender, shared, &link);
     let answering = answer_frames(writer, receiver, &asker, session, &link);
-    tokio::pin!(reading, answering);
-    tokio::select! {
-        closed = &mut answering => closed,
-        closed = &mut reading => {
-            gone.cancel();
-            // What came before the end is still done.
-            match answering.await {
-                Ok(()) | Err(Closed::Hangup(Hangup::Gone)) => closed,
-                error => error,
+    let conversing = async {
+        tokio::pin!(reading, answering);
+        tokio::select! {
+            closed = &mut answering => closed,
+            closed = &mut reading => {
+                gone.cancel();
+                // What came before the end is still done.
+                match answering.await {
+                    Ok(()) | Err(Closed::Hangup(Hangup::Gone)) => closed,
+                    error => error,
+                }
             }
         }
+    };
+    tokio::select! {
+        closed = conversing => closed,
+        () = missed_login(client.login_deadline, &link) => Err(Closed::Unauthenticated),
+    }
+}
+
+/// Comes to its end only where the client has not shown its token in time.
+async fn missed_login(deadline: Instant, link: &Link) {
+    sleep_until(deadline).await;
+    if link.is_admitted.load(Ordering::Relaxed) {
+        std::future::pending().await
     }
 }
 
@@ -156,10 +182,7 @@ async fn read_len(
     link: &Link,
 ) -> Result<Option<u32>, Closed> {
     let mut prefix = [0; 4];
-    let idle = match link.is_admitted.load(Ordering::Relaxed) {
-        true => Duration::from_millis(shared.config.idle_timeout_ms),
-        false => LOGIN_TIMEOUT,
-    };
+    let idle = Duration::from_millis(shared.config.idle_timeout_ms);
     loop {
         match timeout(idle, reader.read(&mut prefix[..1])).await {
             Ok(Ok(0)) => return Ok(None),

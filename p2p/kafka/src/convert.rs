@@ -120,9 +120,10 @@ mod tests {
     fn decoded(bytes: Bytes) -> Vec<batch::Entry> {
         let limits = batch::Limits {
             records_max: 10_000,
+            headers_max: 100_000,
             unpacked_bytes_max: 0,
         };
-        let batches = batch::decode(bytes, limits).unwrap();
+        let batches = batch::tests::decode(bytes, limits).unwrap();
         batches
             .into_iter()
             .flat_map(|batch| batch.entries)

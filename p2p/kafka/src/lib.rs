@@ -55,6 +55,7 @@ mod metrics;
 mod protocol;
 mod requests;
 mod shared;
+mod slots;
 mod topics;
 
 pub use config::{Config, GroupsConfig, TlsConfig};

@@ -28,7 +28,8 @@ pub(crate) struct Shared {
     pub(crate) credentials: Option<Credentials>,
     /// Room for requests.
     pub(crate) requests: Budget,
-    /// Room for answers.
+    /// Room for answers, and for the records of requests that are unpacked. Who holds some of it
+    /// waits for no room for requests, so the two cannot block each other.
     pub(crate) answers: Budget,
 }
 

@@ -11,13 +11,35 @@ use super::{CHECKED_AT, CRC_AT, HEADER_BYTES, MAGIC, MAGIC_AT, PREFIX_BYTES, var
 /// The fewest bytes of a record: length, attributes, two deltas, key, value and header count.
 const RECORD_BYTES_MIN: usize = 7;
 
-/// The batches of one partition in a produce request.
+/// The most that deflate makes of a byte (<https://zlib.net/zlib_tech.html>).
+const DEFLATE_RATIO_MAX: usize = 1_032;
+
+/// A batch with a sound header and checksum, its records as they were sent.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    sequence: Option<Sequence>,
+    codec: Codec,
+    base_timestamp_ms: i64,
+    count: usize,
+    records: Bytes,
+}
+
+/// How records are packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Codec {
+    None,
+    Gzip,
+}
+
+/// The batch of one partition in a produce request.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Batch {
     /// Who sends it, for a producer that wants each batch written once.
     pub(crate) sequence: Option<Sequence>,
     /// Its records, at least one.
     pub(crate) entries: Vec<Entry>,
+    /// Bytes of the records once unpacked.
+    pub(crate) bytes: usize,
 }
 
 /// The place of a batch in what an idempotent producer sends (KIP-98).
@@ -43,6 +65,8 @@ pub(crate) struct Entry {
 pub(crate) struct Limits {
     /// Records in one batch.
     pub(crate) records_max: usize,
+    /// Headers in one batch: each takes many times the memory of the two bytes that it may have.
+    pub(crate) headers_max: usize,
     /// Bytes that a compressed batch may grow to.
     pub(crate) unpacked_bytes_max: usize,
 }
@@ -64,6 +88,8 @@ pub(crate) enum BatchError {
         max: usize,
         unit: &'static str,
     },
+    #[error("exactly one batch is taken for each partition of a request")]
+    NotOne,
     #[error("transactions are not supported")]
     Transactional,
     #[error("a header's name is not UTF-8")]
@@ -79,51 +105,20 @@ impl BatchError {
             Self::Compression { .. } => ResponseError::UnsupportedCompressionType,
             Self::TooLarge { .. } => ResponseError::MessageTooLarge,
             Self::Transactional => ResponseError::TransactionalIdAuthorizationFailed,
-            Self::HeaderName => ResponseError::InvalidRecord,
+            Self::NotOne | Self::HeaderName => ResponseError::InvalidRecord,
         }
     }
 }
 
-/// Takes the batches apart.
+/// Takes the header off the one batch that is sent for a partition. Nothing is unpacked yet.
 ///
 /// # Errors
 /// [`BatchError`]; nothing is believed of what a batch says of itself.
-pub(crate) fn decode(mut bytes: Bytes, limits: Limits) -> Result<Vec<Batch>, BatchError> {
-    let mut batches = Vec::new();
-    let mut records = 0;
-    while !bytes.is_empty() {
-        let batch = take_batch(&mut bytes, limits)?;
-        records += batch.entries.len();
-        if records > limits.records_max {
-            return Err(too_many(records, limits));
-        }
-        batches.push(batch);
+pub(crate) fn check(bytes: Bytes, limits: Limits) -> Result<Sealed, BatchError> {
+    if bytes.is_empty() {
+        return Err(BatchError::NotOne);
     }
-    Ok(batches)
-}
-
-const fn too_many(len: usize, limits: Limits) -> BatchError {
-    BatchError::TooLarge {
-        len,
-        max: limits.records_max,
-        unit: "records",
-    }
-}
-
-fn take_batch(bytes: &mut Bytes, limits: Limits) -> Result<Batch, BatchError> {
-    let magic = *bytes.get(MAGIC_AT).ok_or(BatchError::Corrupt)?;
-    if magic != MAGIC {
-        return Err(BatchError::Format { magic });
-    }
-    if bytes.len() < HEADER_BYTES {
-        return Err(BatchError::Corrupt);
-    }
-    let announced_len = (&bytes[8..]).get_i32();
-    let len = usize::try_from(announced_len).map_err(|_| BatchError::Corrupt)? + PREFIX_BYTES;
-    if len < HEADER_BYTES || len > bytes.len() {
-        return Err(BatchError::Corrupt);
-    }
-    let batch = bytes.split_to(len);
+    let batch = the_only(bytes)?;
     let announced = (&batch[CRC_AT..]).get_u32();
     let actual = crc32c::crc32c(&batch[CHECKED_AT..]);
     if announced != actual {
@@ -140,38 +135,41 @@ fn take_batch(bytes: &mut Bytes, limits: Limits) -> Result<Batch, BatchError> {
     if attributes & 0x30 != 0 {
         return Err(BatchError::Transactional);
     }
-    if count > limits.records_max {
-        return Err(too_many(count, limits));
-    }
-    let records = unpack(batch.slice(HEADER_BYTES..), attributes & 7, limits)?;
-    let entries = take_records(&records, count, base_timestamp_ms)?;
-    let sequence = (producer >= 0).then_some(Sequence {
-        producer,
-        epoch,
-        first,
-    });
-    Ok(Batch { sequence, entries })
+    check_count(count, limits.records_max, "records")?;
+    Ok(Sealed {
+        sequence: (producer >= 0).then_some(Sequence {
+            producer,
+            epoch,
+            first,
+        }),
+        codec: codec(attributes)?,
+        base_timestamp_ms,
+        count,
+        records: batch.slice(HEADER_BYTES..),
+    })
 }
 
-fn unpack(packed: Bytes, codec: i16, limits: Limits) -> Result<Bytes, BatchError> {
-    let codec = match codec {
-        0 => return Ok(packed),
-        1 => {
-            let mut unpacked = Vec::new();
-            let max = limits.unpacked_bytes_max;
-            MultiGzDecoder::new(packed.as_ref())
-                .take(max as u64 + 1)
-                .read_to_end(&mut unpacked)
-                .map_err(|_| BatchError::Corrupt)?;
-            if unpacked.len() > max {
-                return Err(BatchError::TooLarge {
-                    len: unpacked.len(),
-                    max,
-                    unit: "bytes",
-                });
-            }
-            return Ok(unpacked.into());
-        }
+/// The batch, if it is whole and nothing follows it.
+fn the_only(bytes: Bytes) -> Result<Bytes, BatchError> {
+    let magic = *bytes.get(MAGIC_AT).ok_or(BatchError::Corrupt)?;
+    if magic != MAGIC {
+        return Err(BatchError::Format { magic });
+    }
+    let announced = (&bytes[8..]).get_i32();
+    let len = usize::try_from(announced).map_err(|_| BatchError::Corrupt)? + PREFIX_BYTES;
+    if len < HEADER_BYTES || len > bytes.len() {
+        return Err(BatchError::Corrupt);
+    }
+    if len < bytes.len() {
+        return Err(BatchError::NotOne);
+    }
+    Ok(bytes)
+}
+
+fn codec(attributes: i16) -> Result<Codec, BatchError> {
+    let codec = match attributes & 7 {
+        0 => return Ok(Codec::None),
+        1 => return Ok(Codec::Gzip),
         2 => "snappy",
         3 => "lz4",
         4 => "zstd",
@@ -180,54 +178,111 @@ fn unpack(packed: Bytes, codec: i16, limits: Limits) -> Result<Bytes, BatchError
     Err(BatchError::Compression { codec })
 }
 
-fn take_records(
-    records: &Bytes,
-    count: usize,
-    base_timestamp_ms: i64,
-) -> Result<Vec<Entry>, BatchError> {
-    if count == 0 || count > records.len() / RECORD_BYTES_MIN {
-        return Err(BatchError::Corrupt);
+const fn check_count(len: usize, max: usize, unit: &'static str) -> Result<(), BatchError> {
+    if len > max {
+        return Err(BatchError::TooLarge { len, max, unit });
     }
-    let mut rest = records.as_ref();
-    let mut entries = Vec::with_capacity(count);
-    for _ in 0..count {
-        let len = take_len(&mut rest)?.ok_or(BatchError::Corrupt)?;
-        let (record, after) = rest.split_at_checked(len).ok_or(BatchError::Corrupt)?;
-        rest = after;
-        entries.push(take_record(records, record, base_timestamp_ms)?);
+    Ok(())
+}
+
+impl Sealed {
+    /// Whether the records take more memory than they came in.
+    pub(crate) fn is_packed(&self) -> bool {
+        self.codec != Codec::None
     }
-    if rest.is_empty() {
-        Ok(entries)
-    } else {
-        Err(BatchError::Corrupt)
+
+    /// Takes the records out. Where they are packed this takes long enough to keep others waiting.
+    ///
+    /// # Errors
+    /// [`BatchError`]; nothing is believed of what records say of themselves.
+    pub(crate) fn open(self, limits: Limits) -> Result<Batch, BatchError> {
+        let records = match self.codec {
+            Codec::None => self.records,
+            Codec::Gzip => gunzip(&self.records, limits.unpacked_bytes_max)?,
+        };
+        let mut reader = Reader {
+            whole: &records,
+            base_timestamp_ms: self.base_timestamp_ms,
+            headers: 0,
+            headers_max: limits.headers_max,
+        };
+        Ok(Batch {
+            sequence: self.sequence,
+            entries: reader.take_records(self.count)?,
+            bytes: records.len(),
+        })
     }
 }
 
-fn take_record(whole: &Bytes, record: &[u8], base_timestamp_ms: i64) -> Result<Entry, BatchError> {
-    let (_attributes, mut rest) = record.split_first().ok_or(BatchError::Corrupt)?;
-    let time_delta = varint::take(&mut rest).ok_or(BatchError::Corrupt)?;
-    let _offset_delta = varint::take(&mut rest).ok_or(BatchError::Corrupt)?;
-    let key = take_bytes(whole, &mut rest)?;
-    let value = take_bytes(whole, &mut rest)?;
-    let count = take_len(&mut rest)?.ok_or(BatchError::Corrupt)?;
-    if count > rest.len() / 2 {
-        return Err(BatchError::Corrupt);
+/// What is packed, if it is no more than `max` bytes.
+fn gunzip(packed: &[u8], max: usize) -> Result<Bytes, BatchError> {
+    // Enough from the beginning: growing would take up to three times the memory.
+    let len_max = packed.len().saturating_mul(DEFLATE_RATIO_MAX);
+    let mut unpacked = Vec::with_capacity(len_max.min(max + 1));
+    MultiGzDecoder::new(packed)
+        .take(max as u64 + 1)
+        .read_to_end(&mut unpacked)
+        .map_err(|_| BatchError::Corrupt)?;
+    check_count(unpacked.len(), max, "bytes")?;
+    Ok(unpacked.into())
+}
+
+/// Takes records out of what was unpacked.
+struct Reader<'a> {
+    whole: &'a Bytes,
+    base_timestamp_ms: i64,
+    headers: usize,
+    headers_max: usize,
+}
+
+impl Reader<'_> {
+    fn take_records(&mut self, count: usize) -> Result<Vec<Entry>, BatchError> {
+        if count == 0 || count > self.whole.len() / RECORD_BYTES_MIN {
+            return Err(BatchError::Corrupt);
+        }
+        let mut rest = self.whole.as_ref();
+        let mut entries = Vec::with_capacity(count);
+        for _ in 0..count {
+            let len = take_len(&mut rest)?.ok_or(BatchError::Corrupt)?;
+            let (record, after) = rest.split_at_checked(len).ok_or(BatchError::Corrupt)?;
+            rest = after;
+            entries.push(self.take_record(record)?);
+        }
+        if rest.is_empty() {
+            Ok(entries)
+        } else {
+            Err(BatchError::Corrupt)
+        }
     }
-    let mut headers = Vec::with_capacity(count);
-    for _ in 0..count {
-        let name = take_bytes(whole, &mut rest)?.ok_or(BatchError::Corrupt)?;
-        let name = String::from_utf8(name.into()).map_err(|_| BatchError::HeaderName)?;
-        headers.push((name, take_bytes(whole, &mut rest)?));
+
+    fn take_record(&mut self, record: &[u8]) -> Result<Entry, BatchError> {
+        let (_attributes, mut rest) = record.split_first().ok_or(BatchError::Corrupt)?;
+        let time_delta = varint::take(&mut rest).ok_or(BatchError::Corrupt)?;
+        let _offset_delta = varint::take(&mut rest).ok_or(BatchError::Corrupt)?;
+        let key = take_bytes(self.whole, &mut rest)?;
+        let value = take_bytes(self.whole, &mut rest)?;
+        let count = take_len(&mut rest)?.ok_or(BatchError::Corrupt)?;
+        if count > rest.len() / 2 {
+            return Err(BatchError::Corrupt);
+        }
+        self.headers += count;
+        check_count(self.headers, self.headers_max, "headers")?;
+        let mut headers = Vec::with_capacity(count);
+        for _ in 0..count {
+            let name = take_bytes(self.whole, &mut rest)?.ok_or(BatchError::Corrupt)?;
+            let name = String::from_utf8(name.into()).map_err(|_| BatchError::HeaderName)?;
+            headers.push((name, take_bytes(self.whole, &mut rest)?));
+        }
+        if !rest.is_empty() {
+            return Err(BatchError::Corrupt);
+        }
+        Ok(Entry {
+            timestamp_ms: self.base_timestamp_ms.saturating_add(time_delta),
+            key,
+            value,
+            headers,
+        })
     }
-    if !rest.is_empty() {
-        return Err(BatchError::Corrupt);
-    }
-    Ok(Entry {
-        timestamp_ms: base_timestamp_ms.saturating_add(time_delta),
-        key,
-        value,
-        headers,
-    })
 }
 
 /// A length; none for -1, which stands for nothing.

@@ -12,6 +12,7 @@ use super::*;
 
 const LIMITS: Limits = Limits {
     records_max: 1_000,
+    headers_max: 4_000,
     unpacked_bytes_max: 1 << 20,
 };
 
@@ -127,6 +128,40 @@ fn one(value: &'static [u8]) -> Bytes {
     out.into()
 }
 
+/// Takes apart what may be several batches that follow each other.
+pub(crate) fn decode(mut bytes: Bytes, limits: Limits) -> Result<Vec<Batch>, BatchError> {
+    let mut batches = Vec::new();
+    while !bytes.is_empty() {
+        let announced = bytes.get(8..PREFIX_BYTES).and_then(|len| {
+            let len = i32::from_be_bytes(len.try_into().unwrap());
+            usize::try_from(len).ok()
+        });
+        let len = announced.map_or(bytes.len(), |len| bytes.len().min(PREFIX_BYTES + len));
+        batches.push(check(bytes.split_to(len), limits)?.open(limits)?);
+    }
+    Ok(batches)
+}
+
+/// A batch of the same value over and over.
+pub(crate) fn plain(value: &[u8], count: i32) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut writer = Writer::new(&mut out, 0, 0);
+    for offset in 0..i64::from(count) {
+        writer.push(Item {
+            offset,
+            ..item(Some(value), &[])
+        });
+    }
+    writer.finish();
+    out
+}
+
+/// As [`plain`], packed with gzip.
+pub(crate) fn packed(value: &[u8], count: i32) -> Vec<u8> {
+    let batch = plain(value, count);
+    rebuild(&batch, 1, &gzip(&batch[HEADER_BYTES..])).into()
+}
+
 proptest! {
     #[test]
     fn the_library_reads_what_we_write(records in records()) {
@@ -203,6 +238,33 @@ fn repeated_headers_are_kept() {
     assert_eq!(headers.len(), 2);
     assert_eq!(headers[0].1.as_deref(), Some(b"1".as_slice()));
     assert_eq!(headers[1], ("a".to_owned(), None));
+}
+
+#[test]
+fn headers_cannot_take_many_times_the_memory_of_their_bytes() {
+    let headers = vec![(&b""[..], None); LIMITS.headers_max + 1];
+    let batch = |headers: &[Header<'_>]| {
+        let mut out = Vec::new();
+        let mut writer = Writer::new(&mut out, 0, 0);
+        // The limit is on a batch, not on each of its records.
+        for (offset, headers) in headers.chunks(1_000).enumerate() {
+            writer.push(Item {
+                offset: offset as i64,
+                ..item(None, headers)
+            });
+        }
+        writer.finish();
+        Bytes::from(out)
+    };
+    let error = decode(batch(&headers), LIMITS).unwrap_err();
+    assert!(matches!(
+        error,
+        BatchError::TooLarge {
+            unit: "headers",
+            ..
+        }
+    ));
+    assert!(decode(batch(&headers[1..]), LIMITS).is_ok());
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::Closed;
 use crate::credentials::Token;
 use crate::protocol::{Frame, Incoming, api_versions, decode_body, open};
 use crate::requests::{self, Answer, Asker, encode, encode_in};
+use crate::slots::Slot;
 
 /// The one way to show the token (RFC 4616), over TLS alone.
 const MECHANISM: StrBytes = StrBytes::from_static_str("PLAIN");
@@ -35,16 +36,17 @@ enum Stage {
 pub(super) struct Session<'a> {
     token: Option<&'a Token>,
     stage: Stage,
+    slot: Slot,
 }
 
 impl<'a> Session<'a> {
     /// A client that must show a token, if there is one.
-    pub(super) const fn new(token: Option<&'a Token>) -> Self {
+    pub(super) const fn new(token: Option<&'a Token>, slot: Slot) -> Self {
         let stage = match token {
             Some(_) => Stage::Greeting,
             None => Stage::Admitted,
         };
-        Self { token, stage }
+        Self { token, stage, slot }
     }
 
     pub(super) fn is_admitted(&self) -> bool {
@@ -108,6 +110,7 @@ impl<'a> Session<'a> {
         };
         if token.admits(&request.auth_bytes) {
             self.stage = Stage::Admitted;
+            self.slot.admit();
             return reply(frame, &answer);
         }
         self.stage = Stage::Over;

@@ -1,5 +1,9 @@
 //! Clients that behave, and clients that do not.
 
+mod limits;
+
+use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::Arc;
 
 use phytomer_pqc::OperatorKey;
@@ -13,6 +17,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::*;
+use crate::slots::Slots;
 use crate::{Config, TlsConfig};
 
 /// What clients sent, one request of each kind and version: who, key, version, bytes.
@@ -47,6 +52,19 @@ fn open(config: Config) -> Shared {
     Shared::open(config, streams, &registry).unwrap()
 }
 
+/// Settings of an endpoint that asks for the token.
+fn with_token(folder: &Path) -> Config {
+    let file = |name: &str| folder.join(name);
+    Config {
+        tls: Some(TlsConfig {
+            certificate: file("crt"),
+            key: file("key"),
+            token: file("token"),
+        }),
+        ..Config::default()
+    }
+}
+
 /// An endpoint with a few events, for a connection without encryption.
 async fn shared() -> Shared {
     let mut config = Config::default();
@@ -78,7 +96,14 @@ async fn attend(server: DuplexStream, shared: &Shared) -> Result<(), Closed> {
         host: "127.0.0.1".into(),
         port: 9092,
     };
-    serve(server, shared, place, "127.0.0.1".into()).await
+    let slot = Slots::new(&shared.config).take(Ipv4Addr::LOCALHOST.into());
+    let client = Client {
+        place,
+        host: "127.0.0.1".into(),
+        slot: slot.expect("there is a place"),
+        login_deadline: Instant::now() + LOGIN_TIMEOUT,
+    };
+    serve(server, shared, client).await
 }
 
 fn framed(request: &[u8]) -> Vec<u8> {
@@ -238,19 +263,10 @@ fn a_client_that_is_gone_is_not_waited_for() {
 #[test]
 fn a_client_without_the_token_is_let_go_soon_and_sends_little() {
     let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str| folder.path().join(name);
-    let tls = TlsConfig {
-        certificate: file("crt"),
-        key: file("key"),
-        token: file("token"),
-    };
     runtime().block_on(async {
-        let shared = open(Config {
-            tls: Some(tls),
-            ..Config::default()
-        });
+        let shared = open(with_token(folder.path()));
         let (closed, after) = stall(&shared, &[]).await;
-        assert!(matches!(closed, Closed::Idle), "{closed}");
+        assert!(matches!(closed, Closed::Unauthenticated), "{closed}");
         assert_eq!(after, LOGIN_TIMEOUT);
         let len = u32::try_from(LOGIN_BYTES_MAX).unwrap() + 1;
         let (_, closed) = say(&shared, &len.to_be_bytes()).await;

@@ -11,7 +11,7 @@ use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, Partition
 use kafka_protocol::messages::{FetchRequest, FetchResponse};
 use phytomer_streams::{LogInfo, LogKey, Offset};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Answer, Asker, Hangup};
@@ -47,7 +47,8 @@ pub(super) async fn answer(
 }
 
 /// The events that were asked for. Waits for the least number of bytes as long as the consumer
-/// wants to. Consumers name all their partitions each time: there are no sessions (KIP-227).
+/// wants to; nothing is read and no memory taken before. Consumers name all their partitions each
+/// time: there are no sessions (KIP-227).
 async fn fetch(asker: &Asker<'_>, request: FetchRequest) -> Result<Fetched, Hangup> {
     if request.session_id != 0 {
         let error = ResponseError::FetchSessionIdNotFound.code();
@@ -58,7 +59,10 @@ async fn fetch(asker: &Asker<'_>, request: FetchRequest) -> Result<Fetched, Hang
     }
     let wait_ms = u64::try_from(request.max_wait_ms).unwrap_or(0);
     let deadline = Instant::now() + Duration::from_millis(wait_ms).min(WAIT_MAX);
-    let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0);
+    let asked = usize::try_from(request.max_bytes).unwrap_or(0);
+    let bytes_max = asked.min(asker.shared.config.response_bytes_max);
+    let bytes_min = u64::try_from(request.min_bytes).unwrap_or(0);
+    let bytes_min = bytes_min.min(bytes_max as u64);
     let mut changes = asker.shared.topics.streams.changes();
     loop {
         let found: Vec<Vec<Found>> = request
@@ -66,25 +70,55 @@ async fn fetch(asker: &Asker<'_>, request: FetchRequest) -> Result<Fetched, Hang
             .iter()
             .map(|topic| find(asker, topic))
             .collect();
-        let (fetched, bytes, is_urgent) = read(asker, &request, &found).await;
-        if is_urgent || bytes >= bytes_min || Instant::now() >= deadline {
-            return Ok(fetched);
+        let Outlook { bytes, has_error } = look(&request, &found);
+        if has_error || bytes >= bytes_min || Instant::now() >= deadline {
+            let room = match bytes {
+                0 => None,
+                _ => take_room(asker, bytes_max, deadline).await?,
+            };
+            let bytes_max = if room.is_some() { bytes_max } else { 0 };
+            let response = read(asker, &request, &found, bytes_max).await;
+            return Ok(Fetched { response, room });
         }
-        let logs: HashSet<LogKey> = found.iter().flatten().filter_map(key).collect();
-        // What is not there yet may come under any name.
-        let any = found.iter().flatten().any(|found| key(found).is_none());
-        loop {
-            tokio::select! {
-                changed = changes.recv() => match changed {
-                    Ok(log) if any || logs.contains(&log) => break,
-                    Ok(_) => {}
-                    Err(RecvError::Lagged(_)) => break,
-                    Err(RecvError::Closed) => return Err(Hangup::Gone),
-                },
-                () = sleep_until(deadline) => return Ok(fetched),
-                () = asker.gone.cancelled() => return Err(Hangup::Gone),
-            }
+        wait(asker, &mut changes, &found, deadline).await?;
+    }
+}
+
+/// Waits until one of the partitions may have more, or the deadline is there.
+async fn wait(
+    asker: &Asker<'_>,
+    changes: &mut broadcast::Receiver<LogKey>,
+    found: &[Vec<Found>],
+    deadline: Instant,
+) -> Result<(), Hangup> {
+    let logs: HashSet<LogKey> = found.iter().flatten().filter_map(key).collect();
+    // What is not there yet may come under any name.
+    let any = found.iter().flatten().any(|found| key(found).is_none());
+    loop {
+        tokio::select! {
+            changed = changes.recv() => match changed {
+                Ok(log) if any || logs.contains(&log) => return Ok(()),
+                Ok(_) => {}
+                Err(RecvError::Lagged(_)) => return Ok(()),
+                Err(RecvError::Closed) => return Err(Hangup::Gone),
+            },
+            () = sleep_until(deadline) => return Ok(()),
+            () = asker.gone.cancelled() => return Err(Hangup::Gone),
         }
+    }
+}
+
+/// Room for an answer; none where there was none in time.
+async fn take_room(
+    asker: &Asker<'_>,
+    bytes: usize,
+    deadline: Instant,
+) -> Result<Option<OwnedSemaphorePermit>, Hangup> {
+    tokio::select! {
+        biased;
+        room = asker.shared.answers.take(bytes) => Ok(Some(room)),
+        () = asker.gone.cancelled() => Err(Hangup::Gone),
+        () = sleep_until(deadline) => Ok(None),
     }
 }
 
@@ -110,33 +144,65 @@ fn find(asker: &Asker<'_>, wanted: &FetchTopic) -> Vec<Found> {
     wanted.partitions.iter().map(one).collect()
 }
 
-/// What is there now, how many bytes, and whether the consumer must hear of it at once.
+/// What is known of an answer before an event is read.
+struct Outlook {
+    /// About how many bytes of events there are.
+    bytes: u64,
+    /// Whether a partition has an error, of which the consumer must hear at once.
+    has_error: bool,
+}
+
+fn look(request: &FetchRequest, found: &[Vec<Found>]) -> Outlook {
+    let mut outlook = Outlook {
+        bytes: 0,
+        has_error: false,
+    };
+    let wanted = request.topics.iter().flat_map(|topic| &topic.partitions);
+    for (wanted, found) in wanted.zip(found.iter().flatten()) {
+        match bytes_there(wanted, found) {
+            Some(bytes) => outlook.bytes = outlook.bytes.saturating_add(bytes),
+            None => outlook.has_error = true,
+        }
+    }
+    outlook
+}
+
+/// As many events as there are, each of the log's average size, but at least a byte; none where
+/// there is an error.
+fn bytes_there(wanted: &FetchPartition, found: &Found) -> Option<u64> {
+    let partition = found.as_ref().ok()?;
+    let offset = offset_in(partition, wanted)?;
+    let Partition::Log(LogInfo { head, .. }) = partition else {
+        return Some(0);
+    };
+    let event_bytes = (head.bytes() / head.len().max(1)).max(1);
+    let asked = u64::try_from(wanted.partition_max_bytes).unwrap_or(0);
+    let there = event_bytes.saturating_mul(head.next.0 - offset);
+    // At least one event is given, however little is asked for.
+    Some(there.min(asked.max(1)))
+}
+
+/// The offset that is asked for, if the partition has it or will have it next.
+fn offset_in(partition: &Partition, wanted: &FetchPartition) -> Option<u64> {
+    let (first, next) = partition.bounds();
+    let offset = u64::try_from(wanted.fetch_offset).ok()?;
+    (first..=next).contains(&offset).then_some(offset)
+}
+
+/// What is there now.
 async fn read(
     asker: &Asker<'_>,
     request: &FetchRequest,
     found: &[Vec<Found>],
-) -> (Fetched, usize, bool) {
-    let shared = asker.shared;
-    let asked = usize::try_from(request.max_bytes).unwrap_or(0);
-    let bytes_max = asked.min(shared.config.response_bytes_max);
-    let wanted = request.topics.iter().flat_map(|topic| &topic.partitions);
-    let has_events = wanted
-        .zip(found.iter().flatten())
-        .any(|(wanted, found)| has_events(wanted, found));
-    let room = if has_events {
-        Some(shared.answers.take(bytes_max).await)
-    } else {
-        None
-    };
-    let (mut bytes, mut is_urgent) = (0, false);
+    bytes_max: usize,
+) -> FetchResponse {
+    let mut left = bytes_max;
     let mut responses = Vec::with_capacity(request.topics.len());
     for (topic, found) in request.topics.iter().zip(found) {
         let mut partitions = Vec::with_capacity(found.len());
         for (wanted, found) in topic.partitions.iter().zip(found) {
-            let left = bytes_max.saturating_sub(bytes);
             let data = read_partition(asker, wanted, found, left).await;
-            bytes += data.records.as_ref().map_or(0, bytes::Bytes::len);
-            is_urgent |= data.error_code != 0;
+            left = left.saturating_sub(data.records.as_ref().map_or(0, bytes::Bytes::len));
             partitions.push(data);
         }
         responses.push(
@@ -145,15 +211,7 @@ async fn read(
                 .with_partitions(partitions),
         );
     }
-    let response = FetchResponse::default().with_responses(responses);
-    (Fetched { response, room }, bytes, is_urgent)
-}
-
-fn has_events(wanted: &FetchPartition, found: &Found) -> bool {
-    found.as_ref().is_ok_and(|partition| {
-        let (first, next) = partition.bounds();
-        u64::try_from(wanted.fetch_offset).is_ok_and(|offset| (first..next).contains(&offset))
-    })
+    FetchResponse::default().with_responses(responses)
 }
 
 async fn read_partition(
@@ -177,11 +235,10 @@ async fn read_partition(
         Ok(partition) => partition,
         Err(error) => return refused(data, *error),
     };
-    let (first, next) = partition.bounds();
-    let offset = u64::try_from(wanted.fetch_offset).ok();
-    let Some(offset) = offset.filter(|offset| (first..=next).contains(offset)) else {
+    let Some(offset) = offset_in(partition, wanted) else {
         return refused(data, ResponseError::OffsetOutOfRange);
     };
+    let (first, next) = partition.bounds();
     let next_offset = i64::try_from(next).unwrap_or(i64::MAX);
     let data = data
         .with_high_watermark(next_offset)

@@ -1,7 +1,6 @@
 //! Events from producers, for this node's own logs.
 
 use bytes::Bytes;
-use futures::future::join_all;
 use kafka_protocol::ResponseError;
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::{
@@ -10,10 +9,12 @@ use kafka_protocol::messages::{
 use phytomer_streams::{
     BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Offset, Origin, ProducerEpoch, Record, Sequence, StreamName,
 };
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::spawn_blocking;
 
 use super::text::text;
 use super::{Asker, Hangup, encode};
-use crate::batch::{self, BatchError};
+use crate::batch::{self, Batch, BatchError, Sealed};
 use crate::convert;
 use crate::protocol::Frame;
 use crate::topics::{LOCAL_SUFFIX, Partition, Topic, refusal};
@@ -24,8 +25,11 @@ const ACKS: [i16; 3] = [-1, 0, 1];
 /// What is taken apart of one batch.
 const LIMITS: batch::Limits = batch::Limits {
     records_max: BATCH_EVENTS_MAX,
+    headers_max: 4 * BATCH_EVENTS_MAX,
     unpacked_bytes_max: BATCH_BYTES_MAX,
 };
+/// Bytes to which the packed batches of one request may grow together, one after the other.
+const UNPACKED_BYTES_MAX: usize = 4 * BATCH_BYTES_MAX;
 
 /// Why records are not taken, and what the producer is told.
 struct Refused {
@@ -79,24 +83,28 @@ async fn produce(asker: &Asker<'_>, request: ProduceRequest) -> ProduceResponse 
     } else {
         None
     };
-    let topics = request.topic_data.into_iter().map(|topic| async move {
-        let name = topic.name;
-        let partitions = topic.partition_data.into_iter().map(|data| {
-            let name = &name;
-            async move {
-                let taken = match refused {
-                    Some(error) => Err(error.into()),
-                    None => take(asker, name, data.index, data.records).await,
-                };
-                partition_response(data.index, taken)
-            }
-        });
-        let partitions = join_all(partitions).await;
-        TopicProduceResponse::default()
-            .with_name(name)
-            .with_partition_responses(partitions)
-    });
-    ProduceResponse::default().with_responses(join_all(topics).await)
+    let mut unpacked_bytes_left = UNPACKED_BYTES_MAX;
+    let mut topics = Vec::with_capacity(request.topic_data.len());
+    for topic in request.topic_data {
+        let mut partitions = Vec::with_capacity(topic.partition_data.len());
+        // One after the other: together they would take the memory of all once unpacked.
+        for data in topic.partition_data {
+            let opened = match refused {
+                Some(error) => Err(error.into()),
+                None => open(asker, data.records, &mut unpacked_bytes_left).await,
+            };
+            let taken = match opened {
+                Ok(opened) => take(asker, &topic.name, data.index, opened).await,
+                Err(refused) => Err(refused),
+            };
+            partitions.push(partition_response(data.index, taken));
+        }
+        let topic = TopicProduceResponse::default()
+            .with_name(topic.name)
+            .with_partition_responses(partitions);
+        topics.push(topic);
+    }
+    ProduceResponse::default().with_responses(topics)
 }
 
 fn partition_response(index: i32, taken: Result<Offset, Refused>) -> PartitionProduceResponse {
@@ -113,20 +121,71 @@ fn partition_response(index: i32, taken: Result<Offset, Refused>) -> PartitionPr
     }
 }
 
+/// A batch that was taken apart.
+struct Opened {
+    batch: Batch,
+    /// The room in memory that it takes until it is appended, where it was packed.
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+/// Takes the batch for one partition apart.
+async fn open(
+    asker: &Asker<'_>,
+    records: Option<Bytes>,
+    unpacked_bytes_left: &mut usize,
+) -> Result<Opened, Refused> {
+    let sealed = batch::check(records.unwrap_or_default(), LIMITS)?;
+    if sealed.is_packed() {
+        return unpack(asker, sealed, unpacked_bytes_left).await;
+    }
+    Ok(Opened {
+        batch: sealed.open(LIMITS)?,
+        _room: None,
+    })
+}
+
+/// Unpacks a batch where that keeps nobody waiting.
+async fn unpack(
+    asker: &Asker<'_>,
+    sealed: Sealed,
+    bytes_left: &mut usize,
+) -> Result<Opened, Refused> {
+    let limits = batch::Limits {
+        unpacked_bytes_max: LIMITS.unpacked_bytes_max.min(*bytes_left),
+        ..LIMITS
+    };
+    // What is unpacked in vain counts as well.
+    *bytes_left -= limits.unpacked_bytes_max;
+    let room = asker.shared.answers.take(limits.unpacked_bytes_max).await;
+    // The room goes along: the work goes on though the client is given up.
+    let work = spawn_blocking(move || (sealed.open(limits), room));
+    let (batch, room) = work.await.map_err(|_| ResponseError::UnknownServerError)?;
+    let batch = batch.map_err(|error| match error {
+        BatchError::TooLarge {
+            unit: "bytes", max, ..
+        } if max < BATCH_BYTES_MAX => Refused {
+            error: error.response(),
+            message: Some(format!(
+                "the packed batches of one request may grow to {UNPACKED_BYTES_MAX} bytes; send \
+                 fewer in one"
+            )),
+        },
+        error => error.into(),
+    })?;
+    *bytes_left += limits.unpacked_bytes_max - batch.bytes;
+    Ok(Opened {
+        batch,
+        _room: Some(room),
+    })
+}
+
 /// Appends the batch for one partition; the offset of its first event.
 async fn take(
     asker: &Asker<'_>,
     topic: &str,
     index: i32,
-    records: Option<Bytes>,
+    Opened { batch, _room }: Opened,
 ) -> Result<Offset, Refused> {
-    let mut batches = batch::decode(records.unwrap_or_default(), LIMITS)?;
-    let (Some(batch), true) = (batches.pop(), batches.is_empty()) else {
-        return Err(Refused {
-            error: ResponseError::InvalidRecord,
-            message: Some("exactly one batch is taken for each partition of a request".into()),
-        });
-    };
     let stream = own_stream(asker, topic, index).await?;
     let count = batch.entries.len() as u64;
     let records: Vec<Record> = batch.entries.into_iter().map(convert::record).collect();

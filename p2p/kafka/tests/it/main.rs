@@ -5,13 +5,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use phytomer_kafka::{Config, Error, Kafka, Parts};
+use phytomer_kafka::{Config, Error, Kafka, Parts, TlsConfig};
 use phytomer_pqc::OperatorKey;
 use phytomer_store::MemoryStore;
 use phytomer_streams::{Streams, SystemClock};
 use phytomer_telemetry::MetricsRegistry;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,6 +22,7 @@ const API_VERSIONS: &[u8] = &[0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 9, 0xff, 0xff];
 
 struct Node {
     kafka: Kafka,
+    registry: MetricsRegistry,
     tasks: TaskTracker,
     shutdown: CancellationToken,
 }
@@ -54,6 +55,7 @@ async fn start(config: Config) -> Result<Node, Error> {
     let kafka = phytomer_kafka::spawn(config, parts).await?;
     Ok(Node {
         kafka,
+        registry,
         tasks,
         shutdown,
     })
@@ -153,4 +155,52 @@ async fn it_stops_when_it_is_told_to() {
         .await
         .unwrap();
     assert!(!is_served(&mut stream).await);
+}
+
+/// A connection from one of this machine's addresses, which are many.
+async fn connect_from(node: &Node, number: u8) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    let from = Ipv4Addr::new(127, 0, 0, number);
+    socket.bind(SocketAddr::from((from, 0))).unwrap();
+    socket.connect(node.kafka.address()).await.unwrap()
+}
+
+/// Waits until so many connections were closed for a reason.
+async fn wait_refused(node: &Node, reason: &str, count: u32) {
+    let line = format!("phytomer_kafka_refused_connections_total{{reason=\"{reason}\"}} {count}\n");
+    let refused = async {
+        while !node.registry.encode().unwrap().contains(&line) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, refused).await.expect(reason);
+}
+
+#[tokio::test]
+async fn who_shows_no_token_takes_at_most_half_of_the_places() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let node = start(Config {
+        connections_max: 32,
+        tls: Some(TlsConfig {
+            certificate: file("crt"),
+            key: file("key"),
+            token: file("token"),
+        }),
+        ..config()
+    })
+    .await
+    .unwrap();
+    let mut silent = Vec::new();
+    // Half of the places, two of them for one address.
+    for number in 1..=8 {
+        for _ in 0..2 {
+            silent.push(connect_from(&node, number).await);
+        }
+        let mut third = connect_from(&node, number).await;
+        assert!(!is_served(&mut third).await);
+        wait_refused(&node, "logins-of-address", number.into()).await;
+    }
+    silent.push(connect_from(&node, 9).await);
+    wait_refused(&node, "logins", 1).await;
 }
