@@ -6,7 +6,7 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,14 +113,6 @@ class Peer:
             lambda event: event["event"] == "connected" and (event["peer"], event["route"]) == (other.id, route),
         )
 
-    def until_said(self, pattern: str, limit_s: float = WAIT_S) -> None:
-        """Waits until its log has a line with this pattern."""
-        end_s = time.monotonic() + limit_s
-        while not any(re.search(pattern, line) for line in self.complaints):
-            if time.monotonic() > end_s:
-                raise TooLate(f"{self.name}: no `{pattern}` within {limit_s} s; it said\n" + "\n".join(self.complaints))
-            time.sleep(POLL_S)
-
     def heard(self) -> list[str]:
         """The texts of all gossip that reached it so far."""
         return [event["data"] for event in self.events if event["event"] == "gossip"]
@@ -136,3 +128,12 @@ class Peer:
 
         if missing:
             self.until(f"gossip ({len(texts)} messages)", is_last, limit_s)
+
+
+def until_said(peers: Iterable[Peer], pattern: str, limit_s: float = WAIT_S) -> None:
+    """Waits until the log of one of the peers has a line with this pattern."""
+    end_s = time.monotonic() + limit_s
+    while not any(re.search(pattern, line) for peer in peers for line in peer.complaints):
+        if time.monotonic() > end_s:
+            raise TooLate(f"nobody said `{pattern}` within {limit_s} s")
+        time.sleep(POLL_S)
