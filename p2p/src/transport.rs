@@ -2,6 +2,7 @@
 
 mod counted;
 mod filter;
+mod mux;
 mod secure;
 mod tls;
 
@@ -33,8 +34,6 @@ const QUIC_STREAM_BYTES: u32 = 16 << 20;
 const QUIC_CONNECTION_BYTES: u32 = 32 << 20;
 /// After this time of silence a QUIC connection is dead, in milliseconds.
 const QUIC_IDLE_MS: u32 = 15_000;
-/// Streams that one connection over TCP may have open.
-const YAMUX_STREAMS_MAX: usize = 512;
 /// Bytes that are read of a TCP socket at once; TLS by itself asks for 4 KiB.
 const READ_BYTES: usize = 64 << 10;
 
@@ -147,14 +146,7 @@ fn memory(keypair: &Keypair, shared: &Arc<Shared>) -> Boxed<(PeerId, StreamMuxer
         .map(move |socket, _| Counted::new(socket, counters))
         .upgrade(Version::V1Lazy)
         .authenticate(plaintext::Config::new(keypair))
-        .multiplex(multiplexer())
+        .multiplex(yamux::Config::default())
         .timeout(HANDSHAKE_TIMEOUT)
         .boxed()
-}
-
-/// Streams over one connection; their windows grow with what the connection can carry.
-fn multiplexer() -> yamux::Config {
-    let mut config = yamux::Config::default();
-    config.set_max_num_streams(YAMUX_STREAMS_MAX);
-    config
 }

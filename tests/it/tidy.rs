@@ -64,6 +64,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("utoipa-axum", &["phytomer-api"]),
     ("libp2p", &["phytomer-p2p"]),
     ("libp2p-stream", &["phytomer-p2p"]),
+    ("yamux", &["phytomer-p2p"]),
     ("bao-tree", &["phytomer-blobs"]),
     ("kafka-protocol", &["phytomer-kafka"]),
 ];

@@ -15,7 +15,6 @@ use futures_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 use libp2p::core::Endpoint;
 use libp2p::core::connection::ConnectedPoint;
 use libp2p::core::muxing::StreamMuxerBox;
-use libp2p::core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade};
 use libp2p::identity::Keypair;
 use libp2p::tls::certificate;
 use libp2p::{Multiaddr, PeerId};
@@ -25,6 +24,7 @@ use phytomer_wire::KeyExchange;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, CommonState, NamedGroup, ServerConfig};
 
+use super::mux::{Muxer, Side, YAMUX};
 use crate::shared::Shared;
 
 /// How long both layers may take to be agreed, and how long a dial may take in all. Less than the
@@ -34,7 +34,6 @@ pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(8);
 /// Key exchanges that wait for their connection to be reported.
 const NOTES_MAX: usize = 1_024;
 const TLS: &str = "/tls/1.0.0";
-const YAMUX: &str = "/yamux/1.0.0";
 
 /// How the keys of connections were agreed, until somebody asks for it.
 #[derive(Default)]
@@ -135,7 +134,7 @@ impl Tls {
         let (_, stream) = dialer_select_proto(stream, [YAMUX], Version::V1Lazy)
             .await
             .map_err(io::Error::other)?;
-        let muxer = super::multiplexer().upgrade_outbound(stream, YAMUX).await?;
+        let muxer = Muxer::new(stream, Side::Dialler);
         Ok((peer, StreamMuxerBox::new(muxer)))
     }
 
@@ -158,7 +157,7 @@ impl Tls {
         let (_, stream) = listener_select_proto(stream, [YAMUX])
             .await
             .map_err(io::Error::other)?;
-        let muxer = super::multiplexer().upgrade_inbound(stream, YAMUX).await?;
+        let muxer = Muxer::new(stream, Side::Listener);
         Ok((peer, StreamMuxerBox::new(muxer)))
     }
 
