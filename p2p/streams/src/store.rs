@@ -5,6 +5,7 @@
 //! [`Writer`](crate::writer::Writer) alone, others' logs through [`LogStore::insert`].
 
 mod insert;
+mod jump;
 mod open;
 mod read;
 mod retain;

@@ -75,39 +75,6 @@ impl LogStore {
         Ok(())
     }
 
-    /// Drops all that is here of another's log and lets it go on at `next`, which must be above
-    /// the head: who could tell what lies between keeps it no longer. The event before is then
-    /// unknown, so whatever comes first is not compared with it.
-    pub(crate) fn skip(&self, log: &Log, next: Offset) -> Result<Head, Error> {
-        if self.origin(log) == Origin::Own {
-            return Err(Error::Own { log: log.key });
-        }
-        let _writing = log.writing.lock();
-        let mut head = log.head();
-        if next <= head.next {
-            return Err(Error::Gap {
-                log: log.key,
-                expected: head.next,
-                found: next,
-            });
-        }
-        self.drop_all_but_newest(log)?;
-        head = log.head();
-        let mut batch = Batch::new();
-        if !head.is_empty() {
-            let last = Offset(head.next.0 - 1);
-            batch.delete(Table::StreamRuns, disk::run_key(log.key, last));
-        }
-        head.first = next;
-        head.next = next;
-        head.last_hash = EventHash::ZERO;
-        head.dropped_bytes = head.written_bytes;
-        put_head(&mut batch, log.key, &head);
-        put_floor(&mut batch, log.key, &head);
-        self.store.write(batch)?;
-        Ok(self.publish(log, |published| *published = head))
-    }
-
     /// Keeps a proof that a producer said two things, and takes nothing more of the log from that
     /// place on. Whether the proof is new: the lowest place counts. A log that is not here is not
     /// followed, so nothing of it is kept.
@@ -140,7 +107,7 @@ impl LogStore {
 }
 
 /// Whether a run goes on from what a log holds.
-fn check_goes_on(log: &Log, head: &Head, run: &VerifiedRun) -> Result<(), Error> {
+pub(super) fn check_goes_on(log: &Log, head: &Head, run: &VerifiedRun) -> Result<(), Error> {
     let first = run.run().first();
     if run.log != log.key {
         return Err(Error::Invalid(InvalidRun::OtherLog {
@@ -164,7 +131,7 @@ fn check_goes_on(log: &Log, head: &Head, run: &VerifiedRun) -> Result<(), Error>
             offset: frozen,
         });
     }
-    // After a skip the event before is not known.
+    // Behind a gap the event before is not known.
     if run.previous != head.last_hash && head.last_hash != EventHash::ZERO {
         return Err(Error::Fork {
             log: log.key,
@@ -177,14 +144,14 @@ fn check_goes_on(log: &Log, head: &Head, run: &VerifiedRun) -> Result<(), Error>
     Ok(())
 }
 
-fn advance(head: &mut Head, run: &VerifiedRun) {
+pub(super) fn advance(head: &mut Head, run: &VerifiedRun) {
     head.next = run.run().next();
     head.last_hash = run.last_hash;
     head.last_time_ms = run.last_time_ms;
     head.written_bytes += run.run().as_bytes().len() as u64;
 }
 
-fn put_checkpoints(batch: &mut Batch, log: LogKey, checkpoints: Vec<(Offset, Bytes)>) {
+pub(super) fn put_checkpoints(batch: &mut Batch, log: LogKey, checkpoints: Vec<(Offset, Bytes)>) {
     for (end, bytes) in checkpoints {
         let key = disk::numbered_key(Kind::Checkpoint, log, end.0);
         batch.put(Table::StreamIndexes, key, bytes);

@@ -76,7 +76,7 @@ impl LogStore {
     }
 
     /// Drops the checkpoints that end at or before `first`: they cover nothing that is here.
-    fn drop_checkpoints(&self, log: &Log, first: Offset) -> Result<(), Error> {
+    pub(super) fn drop_checkpoints(&self, log: &Log, first: Offset) -> Result<(), Error> {
         let start = disk::numbered_key(Kind::Checkpoint, log.key, 0);
         let end = disk::numbered_key(Kind::Checkpoint, log.key, first.0);
         let mut batch = Batch::new();

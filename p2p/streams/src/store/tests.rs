@@ -239,7 +239,9 @@ fn the_own_log_takes_nothing_from_others() {
     thief.id = own.id.clone();
     let error = logs.insert(&own, thief.insert(1)).unwrap_err();
     assert!(matches!(error, Error::Own { .. }));
-    assert!(matches!(logs.skip(&own, Offset(9)), Err(Error::Own { .. })));
+    let later = thief.insert(1);
+    let error = logs.jump(&own, Offset(0), later).unwrap_err();
+    assert!(matches!(error, Error::Own { .. }));
     // An earlier epoch of the own log may come back from who followed it.
     let second = logs.make_own(&stream, START_MS, None).unwrap();
     assert_eq!(second.id.epoch, Epoch(START_MS + 1));
@@ -298,25 +300,42 @@ fn a_log_can_be_taken_up_where_others_still_have_it() {
         },
     )
     .unwrap();
-    assert!(matches!(logs.skip(&log, Offset(4)), Err(Error::Gap { .. })));
-    let _ = producer.run(3);
-    let head = logs.skip(&log, Offset(7)).unwrap();
-    assert_eq!(
-        (head.first, head.next, head.bytes()),
-        (Offset(7), Offset(7), 0)
-    );
-    assert!(logs.events(&log, Offset(7), 9).unwrap().is_empty());
+    // Neither what goes on from here nor what was decided upon another end drops anything.
+    let before = log.head();
+    for (end, skipped) in [(4, 0), (3, 2), (5, 0)] {
+        for _ in 0..skipped {
+            let _ = producer.event("gone");
+        }
+        let later = producer.insert(1);
+        let error = logs.jump(&log, Offset(end), later).unwrap_err();
+        assert!(matches!(error, Error::Gap { .. }), "{end}: {error}");
+    }
+    let nothing = logs.jump(&log, Offset(4), Insert::default());
+    assert!(matches!(nothing, Err(Error::Gap { .. })));
+    assert_eq!(log.head(), before);
+    assert_eq!(logs.events(&log, Offset(0), usize::MAX).unwrap().len(), 4);
+    let first = producer.next;
+    let head = logs.jump(&log, Offset(4), producer.insert(3)).unwrap();
+    assert_eq!((head.first, head.len()), (first, 3));
+    let events = logs.events(&log, first, usize::MAX).unwrap();
+    assert_eq!(events.len(), 3);
+    let bytes: usize = logs
+        .runs(&log, first, usize::MAX)
+        .unwrap()
+        .iter()
+        .map(|run| run.as_bytes().len())
+        .sum();
+    assert_eq!(head.bytes(), bytes as u64);
     assert!(matches!(
         logs.events(&log, Offset(3), 9),
         Err(Error::OutOfRange { .. })
     ));
     assert_eq!(open(&store, Config::default()).logs()[0].head(), head);
     logs.insert(&log, producer.insert(2)).unwrap();
-    let events = logs.events(&log, Offset(7), usize::MAX).unwrap();
-    assert_eq!(events.len(), 2);
-    // Only the first that comes after a skip is unlinked.
+    // Only the first that comes behind the gap is unlinked.
     let mut other = Producer::new();
-    let _ = other.run(8);
+    let missing = usize::try_from(producer.next.0).unwrap() - 1;
+    let _ = other.run(missing);
     let _ = other.event("else");
     assert!(matches!(
         logs.insert(&log, other.insert(1)),

@@ -325,9 +325,10 @@ impl Actor {
                 }
             }
             Output::Report { peer, offence } => self.report(peer, offence),
-            Output::Skip { log, to } => {
-                let context = Arc::clone(&self.context);
-                self.spawn(tasks::skip(context, log, to));
+            Output::Jump { fetch } => {
+                if let Some((log, checked)) = self.answers.remove(&fetch) {
+                    self.job(log, Job::Jump(fetch, checked));
+                }
             }
         }
     }
@@ -382,7 +383,7 @@ impl Actor {
     }
 
     fn lost(&mut self, job: Job) {
-        if let Job::Fetched(fetch, _) = job {
+        if let Job::Fetched(fetch, _) | Job::Jump(fetch, _) = job {
             let refusal = Refusal::Gap;
             self.step(Input::Refused { fetch, refusal });
         }

@@ -15,6 +15,7 @@
 //! What a peer claims is believed only as far as it is worth asking: whoever claims more than it
 //! delivers is asked less, and whoever delivers what its producer did not sign is cut off.
 
+mod jump;
 mod plan;
 mod types;
 
@@ -76,8 +77,10 @@ struct Log {
     event_bytes: u64,
     /// Nothing is fetched before: it could not be written.
     resting_until_ms: u64,
-    /// Since when nobody holds what comes next here, while somebody holds what comes later.
+    /// Since when nobody holds what comes next here, while somebody claims what comes later.
     stranded_since_ms: Option<u64>,
+    /// The fetch that is to let the log go on behind events that nobody holds any more.
+    jumping: Option<FetchId>,
 }
 
 #[derive(Debug)]
@@ -95,10 +98,19 @@ enum Stage {
     Asked,
     /// The peer has been asked for one event, to compare it with ours.
     Probing,
+    /// The peer has been asked for events behind those that nobody holds any more.
+    Jumping,
     /// The answer is here and waits for what comes before it.
     Waiting,
     /// The answer is on its way into the log.
     Inserting,
+}
+
+impl Stage {
+    /// Whether the peer has not answered yet.
+    fn is_asked(self) -> bool {
+        matches!(self, Self::Asked | Self::Probing | Self::Jumping)
+    }
 }
 
 impl State {
@@ -179,8 +191,7 @@ impl State {
 
     /// Forgets a peer. What it has answered already stays; what it has not is asked elsewhere.
     fn disconnected(&mut self, peer: PeerId) {
-        let asked = |stage| matches!(stage, Stage::Asked | Stage::Probing);
-        self.cancel(|fetch| fetch.peer == peer && asked(fetch.stage));
+        self.cancel(|fetch| fetch.peer == peer && fetch.stage.is_asked());
         if let Some(gone) = self.peers.remove(&peer) {
             if gone.blocked_until_ms > self.now_ms && gone.extent == Extent::All {
                 let now = self.now_ms;
@@ -203,6 +214,11 @@ impl State {
         known.heights_at_ms = Some(next_ms);
         known.extent = Extent::Changes;
         for (log, claim) in &claims {
+            if claim.first >= claim.next {
+                // Nothing is held: there is nothing to ask for.
+                known.claims.remove(log);
+                continue;
+            }
             let room = known.claims.len() < self.limits.claims_max;
             if room || known.claims.contains_key(log) {
                 known.claims.insert(*log, *claim);
@@ -243,7 +259,11 @@ impl State {
     }
 
     fn held(&mut self, log: LogKey, held: Held) {
-        let known = &mut self.logs.entry(log).or_default().held;
+        let entry = self.logs.entry(log).or_default();
+        if held.next > entry.held.next {
+            entry.stranded_since_ms = None;
+        }
+        let known = &mut entry.held;
         // What was seen at different moments may arrive in another order; a log never shrinks.
         *known = Held {
             next: known.next.max(held.next),
@@ -265,8 +285,12 @@ impl State {
         };
         let (peer, log, asked) = (fetch.peer, fetch.log, fetch.from);
         let checkpoints_alone = fetch.to == fetch.from;
+        if fetch.stage == Stage::Jumping {
+            return self.jump_answered(id, answer);
+        }
         if from > asked {
             // It begins behind what was asked for, and was not said to be gone.
+            self.outputs.push(Output::Cancel { fetch: id });
             return self.failed(id, Failure::Malformed);
         }
         if next > from {
@@ -342,7 +366,7 @@ impl State {
         };
         match refusal {
             // What stood before it was refused itself: nobody is to blame for this one.
-            Refusal::Gap => {}
+            Refusal::Gap => self.look_again(fetch.log),
             Refusal::Forged => self.cut_off(fetch.peer, Offence::Forged),
             Refusal::Malformed => self.cut_off(fetch.peer, Offence::Malformed),
             Refusal::Diverged => {
@@ -419,9 +443,12 @@ impl State {
                 Failure::Short => claim.next = claim.next.min(fetch.from),
                 _ => {}
             }
-            if claim.first > claim.next {
+            if claim.first >= claim.next {
                 known.claims.remove(&fetch.log);
             }
+        }
+        if fetch.stage == Stage::Jumping && matches!(failure, Failure::Gone { .. }) {
+            self.look_again(fetch.log);
         }
         self.blame(fetch.peer, failure);
         self.judge(fetch.log);
@@ -476,7 +503,7 @@ impl State {
 
     fn remove(&mut self, id: FetchId) -> Option<Fetch> {
         let fetch = self.fetches.remove(&id)?;
-        if matches!(fetch.stage, Stage::Asked | Stage::Probing)
+        if fetch.stage.is_asked()
             && let Some(peer) = self.peers.get_mut(&fetch.peer)
         {
             peer.in_flight = peer.in_flight.saturating_sub(1);
@@ -484,6 +511,7 @@ impl State {
         if let Some(log) = self.logs.get_mut(&fetch.log) {
             log.fetches.remove(&(fetch.from, id));
             log.inserting.retain(|other| *other != id);
+            log.jumping = log.jumping.filter(|other| *other != id);
         }
         Some(fetch)
     }

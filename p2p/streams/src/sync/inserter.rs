@@ -30,6 +30,8 @@ const PIECE_BYTES: usize = 4 << 20;
 pub(crate) enum Job {
     /// The answer of a fetch.
     Fetched(FetchId, Checked),
+    /// The answer of a fetch behind events that nobody holds any more.
+    Jump(FetchId, Checked),
     /// A run that came by gossip, signatures checked.
     Heard(Checked),
 }
@@ -100,6 +102,10 @@ pub(crate) async fn run(
         };
         let (fetch, mut checked) = match job {
             Job::Fetched(fetch, checked) => (Some(fetch), checked),
+            Job::Jump(fetch, checked) => {
+                inserter.jump(fetch, checked).await;
+                continue;
+            }
             Job::Heard(checked) => (None, checked),
         };
         // Gossip comes in small pieces: those that wait are written together.
@@ -150,15 +156,7 @@ impl Inserter {
             return;
         };
         self.chain = None;
-        let refusal = match &error {
-            Error::Gap { .. } | Error::Own { .. } | Error::Frozen { .. } => Refusal::Gap,
-            Error::Fork { .. } => Refusal::Diverged,
-            Error::Invalid(_) => Refusal::Forged,
-            _ => {
-                tracing::warn!(log = %self.log.id, %error, "received events could not be stored");
-                Refusal::Store
-            }
-        };
+        let refusal = refusal(&self.log, &error);
         // All were written at once, so it is not known which of several was at fault.
         let refusal = match writing.fetches.len() {
             1 => refusal,
@@ -173,6 +171,22 @@ impl Inserter {
             let refusal = Refusal::Gap;
             self.tell(Event::Refused { fetch, refusal }).await;
         }
+    }
+
+    /// Goes on from an answer behind events that nobody holds any more.
+    async fn jump(&mut self, fetch: FetchId, checked: Checked) {
+        self.finish().await;
+        self.chain = None;
+        let (context, log) = (Arc::clone(&self.context), Arc::clone(&self.log));
+        let jumped = spawn_blocking(move || jump(&context, &log, checked)).await;
+        let event = match jumped.unwrap_or(Err(Refusal::Store)) {
+            Ok(checkpointed) => Event::Inserted {
+                fetch,
+                held: self.context.held(&self.log, checkpointed),
+            },
+            Err(refusal) => Event::Refused { fetch, refusal },
+        };
+        self.tell(event).await;
     }
 
     async fn tell(&self, event: Event) {
@@ -273,6 +287,43 @@ fn link(
         insert
     });
     (Some(chain), insert)
+}
+
+/// Verifies an answer by itself, every event of it, and lets the log go on from it. Behind the
+/// newest event under a checkpoint, after it.
+fn jump(context: &Context, log: &Log, checked: Checked) -> Result<Offset, Refusal> {
+    let end = log.head().next;
+    let (first, _) = checked.range().ok_or(Refusal::Gap)?;
+    let keys = context.keys.get(&context.logs, log.id.producer);
+    let keys = keys
+        .map_err(|error| refusal(log, &error))?
+        .ok_or(Refusal::Gap)?;
+    let mut chain = Chain::behind_gap(log.key, first);
+    let mut insert = chain.link(&keys, checked)?;
+    insert.producer = context.keys.unstored(log.id.producer);
+    tracing::warn!(log = %log.id, %end, %first, "no peer holds the next events any more: going on behind them");
+    match context.logs.jump(log, end, insert) {
+        Ok(_) => {
+            context.keys.stored(log.id.producer);
+            Ok(chain.checkpointed())
+        }
+        // Its producer signed it, whoever sent it.
+        Err(Error::Invalid(_)) => Err(Refusal::Gap),
+        Err(error) => Err(refusal(log, &error)),
+    }
+}
+
+/// Why events were not stored.
+fn refusal(log: &Log, error: &Error) -> Refusal {
+    match error {
+        Error::Gap { .. } | Error::Own { .. } | Error::Frozen { .. } => Refusal::Gap,
+        Error::Fork { .. } => Refusal::Diverged,
+        Error::Invalid(_) => Refusal::Forged,
+        _ => {
+            tracing::warn!(log = %log.id, %error, "received events could not be stored");
+            Refusal::Store
+        }
+    }
 }
 
 fn write(context: &Context, log: &Log, insert: Insert) -> Result<(), Error> {

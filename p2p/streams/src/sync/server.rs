@@ -134,7 +134,7 @@ fn read_heights(context: &Context, known: Known) -> Result<Vec<Part>, Error> {
     let logs = context.logs.logs().into_iter();
     let told: Vec<_> = logs
         .filter_map(|log| Some((changed.get(&log.key).copied()?, log)))
-        .filter(|(_, log)| log.head().next > Offset(0))
+        .filter(|(_, log)| !log.head().is_empty())
         .collect();
     let mut parts = Vec::new();
     let pages = told.chunks(wire::HEIGHTS_LOGS_MAX);

@@ -166,6 +166,19 @@ impl Chain {
         }
     }
 
+    /// The end of a log that goes on at `first`, whatever came before.
+    pub(crate) fn behind_gap(log: LogKey, first: Offset) -> Self {
+        Self {
+            log,
+            next: first,
+            last_hash: EventHash::ZERO,
+            frozen: None,
+            checkpointed: Offset(0),
+            previous: None,
+            marks: Vec::new(),
+        }
+    }
+
     /// Behind the last event.
     pub(crate) fn next(&self) -> Offset {
         self.next
@@ -218,7 +231,7 @@ impl Chain {
             if run.run().first() != self.next {
                 return Err(Refusal::Gap);
             }
-            // After a skip the event before is not known.
+            // Behind a gap the event before is not known.
             if run.previous != self.last_hash && self.last_hash != EventHash::ZERO {
                 let first = run.run().events().next().ok_or(Refusal::Malformed)?;
                 let signed = first.signed_header().verify(keys).is_ok();

@@ -6,4 +6,5 @@ mod equivocation;
 mod groups;
 mod hostile;
 mod liars;
+mod stranded;
 mod world;

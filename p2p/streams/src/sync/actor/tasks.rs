@@ -300,15 +300,3 @@ async fn restart_epoch(probe: &Probe, events: &mpsc::Sender<Event>) {
     // The actor has stopped; then nobody needs to know.
     let _ = events.send(Event::Log { log, held }).await;
 }
-
-/// Lets a log go on behind events that nobody holds any more.
-pub(super) async fn skip(context: Arc<Context>, log: LogKey, to: Offset) {
-    let skipped = spawn_blocking(move || {
-        let log = context.logs.require(log)?;
-        tracing::warn!(log = %log.id, %to, "no peer holds the next events any more: going on from here");
-        context.logs.skip(&log, to)
-    });
-    if let Ok(Err(error)) = skipped.await {
-        tracing::warn!(%error, "a log could not go on behind events that are gone");
-    }
-}

@@ -82,13 +82,12 @@ impl State {
         let Some(log) = self.logs.get(&key) else {
             return false;
         };
-        if log.resting_until_ms > self.now_ms {
+        if log.resting_until_ms > self.now_ms || log.jumping.is_some() {
             return false;
         }
         let (from, gap_end) = self.first_gap(key);
         let Some((peer, claim)) = self.choose(key, from) else {
-            self.look_for_stranding(key, from);
-            return false;
+            return self.jump(key);
         };
         let range = self.range(key, from, claim.next.min(gap_end));
         if let Some(peer) = self.peers.get_mut(&peer) {
@@ -96,7 +95,6 @@ impl State {
         }
         let fetch = self.start(peer, key, range, Stage::Asked);
         if let Some(log) = self.logs.get_mut(&key) {
-            log.stranded_since_ms = None;
             log.fetches.insert((from, fetch));
         }
         self.outputs.push(Output::Fetch {
@@ -110,7 +108,7 @@ impl State {
 
     /// The range to ask for from `from` on: about as many bytes as a fetch may have, not behind
     /// `end`.
-    fn range(&self, key: LogKey, from: Offset, end: Offset) -> Range {
+    pub(super) fn range(&self, key: LogKey, from: Offset, end: Offset) -> Range {
         let (event_bytes, held) = self
             .logs
             .get(&key)
@@ -192,31 +190,6 @@ impl State {
         candidates
             .min_by_key(|(_, peer, claim)| (peer.in_flight, peer.failures, Reverse(claim.next)))
             .map(|(id, _, claim)| (*id, *claim))
-    }
-
-    /// Finds that nobody holds what a log needs next any more, while somebody holds what comes
-    /// later. After a while, the log goes on from there.
-    fn look_for_stranding(&mut self, key: LogKey, from: Offset) {
-        let claims = self.peers.values().filter_map(|peer| peer.claims.get(&key));
-        let oldest = claims
-            .filter(|claim| claim.next > from)
-            .map(|claim| claim.first)
-            .min();
-        let Some(log) = self.logs.get_mut(&key) else {
-            return;
-        };
-        let Some(oldest) = oldest.filter(|oldest| *oldest > from && log.fetches.is_empty()) else {
-            log.stranded_since_ms = None;
-            return;
-        };
-        let since = *log.stranded_since_ms.get_or_insert(self.now_ms);
-        if self.now_ms >= since + self.limits.strand_ms {
-            log.stranded_since_ms = None;
-            self.outputs.push(Output::Skip {
-                log: key,
-                to: oldest,
-            });
-        }
     }
 }
 

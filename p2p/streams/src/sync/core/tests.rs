@@ -52,9 +52,48 @@ fn a_log_whose_beginning_nobody_holds_goes_on_from_the_oldest_that_is_left() {
     world.connect(peer(1));
     world.connect(peer(2));
     world.run(LIMITS.strand_ms - 1_000);
-    assert_eq!((world.store[&log(0)], world.skips), (0, 0));
+    assert_eq!((world.store[&log(0)], world.jumps), (0, 0));
     world.run(5_000);
-    assert_eq!((world.store[&log(0)], world.skips), (900, 1));
+    assert_eq!((world.store[&log(0)], world.jumps), (900, 1));
+}
+
+#[test]
+fn claims_alone_never_make_a_log_drop_what_it_holds() {
+    let honest = node(Manner::Honest, &[(0, 0, 900)]);
+    let liar = node(Manner::Pretender, &[(0, 1 << 60, 1 << 60)]);
+    for seed in 0..20 {
+        let nodes = BTreeMap::from([(peer(1), honest.clone()), (peer(2), liar.clone())]);
+        let mut world = World::new(seed, nodes, 1);
+        world.connect(peer(1));
+        world.connect(peer(2));
+        world.run(200_000);
+        assert_eq!((world.store[&log(0)], world.jumps), (900, 0));
+        assert_eq!(
+            world.reports,
+            [],
+            "nothing is asked for while the log is kept elsewhere"
+        );
+        // Nor when nobody else is left.
+        world.disconnect(peer(1));
+        world.run(600_000);
+        assert_eq!((world.store[&log(0)], world.jumps), (900, 0));
+    }
+}
+
+#[test]
+fn what_two_nodes_hold_is_not_dropped_for_what_comes_later() {
+    let fellow = node(Manner::Honest, &[(0, 0, 900)]);
+    let later = node(Manner::Honest, &[(0, 5_000, 5_001)]);
+    let mut world = world_of(vec![fellow, later], 1);
+    world.connect(peer(1));
+    world.connect(peer(2));
+    world.run(300_000);
+    assert_eq!((world.store[&log(0)], world.jumps), (900, 0));
+    world.disconnect(peer(1));
+    world.run(LIMITS.strand_ms - 1_000);
+    assert_eq!((world.store[&log(0)], world.jumps), (900, 0));
+    world.run(5_000);
+    assert_eq!((world.store[&log(0)], world.jumps), (5_001, 1));
 }
 
 #[test]
@@ -213,6 +252,7 @@ fn manner() -> impl Strategy<Value = Manner> {
         1 => Just(Manner::Boaster),
         1 => Just(Manner::Babbler),
         1 => Just(Manner::Gapper),
+        1 => Just(Manner::Pretender),
     ]
 }
 
@@ -267,7 +307,7 @@ proptest! {
         for (key, next) in whole {
             prop_assert_eq!(world.store[&key], next, "log {:?}", key);
         }
-        prop_assert_eq!(world.skips, 0);
+        prop_assert_eq!(world.jumps, 0);
         for (id, _) in &world.reports {
             let manner = world.nodes[id].manner;
             prop_assert!(manner != Manner::Honest, "an honest peer was reported");

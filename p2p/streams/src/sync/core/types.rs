@@ -216,6 +216,7 @@ pub(crate) enum Output {
     Cancel { fetch: FetchId },
     /// Hold something against a peer.
     Report { peer: PeerId, offence: Offence },
-    /// Nobody holds the events before `to` any more: go on from there.
-    Skip { log: LogKey, to: Offset },
+    /// Nobody holds the events before a kept answer any more: verify it, write it, and drop what
+    /// is here, all or nothing.
+    Jump { fetch: FetchId },
 }

@@ -44,6 +44,8 @@ pub(super) enum Manner {
     Babbler,
     /// Sends a part of what was asked, from the wrong place.
     Gapper,
+    /// Claims that only events far behind everybody's are left.
+    Pretender,
 }
 
 /// An answer that came whole.
@@ -87,7 +89,7 @@ pub(super) struct World {
     pub(super) pending: BTreeMap<(u64, u64), Input>,
     pub(super) sequence: u64,
     pub(super) reports: Vec<(PeerId, Offence)>,
-    pub(super) skips: usize,
+    pub(super) jumps: usize,
 }
 
 impl World {
@@ -103,7 +105,7 @@ impl World {
             pending: BTreeMap::new(),
             sequence: 0,
             reports: Vec::new(),
-            skips: 0,
+            jumps: 0,
         };
         for number in 0..logs {
             world.store.insert(log(number), 0);
@@ -212,14 +214,15 @@ impl World {
                 }
             }
             Output::Report { peer, offence } => self.reports.push((peer, offence)),
-            Output::Skip { log, to } => {
-                self.skips += 1;
-                self.store.insert(log, to.0);
-                let held = Held {
-                    next: to,
-                    ..Held::default()
-                };
-                self.after(0, Input::Log { log, held });
+            Output::Jump { fetch } => {
+                let kept = self.kept[&fetch];
+                let stored = self.store.get_mut(&kept.log).unwrap();
+                assert!(kept.from > *stored, "it goes on without a jump");
+                if !kept.forged {
+                    self.jumps += 1;
+                    *stored = kept.from;
+                }
+                self.insert(fetch);
             }
         }
     }
@@ -235,9 +238,13 @@ impl World {
             _ => self.rng.random_range(0..100_000),
         };
         let claims = node.logs.iter().map(|(log, (first, next))| {
+            let (first, next) = match node.manner {
+                Manner::Pretender => (next + boast, next + boast + 1),
+                _ => (*first, next + boast),
+            };
             let claim = Claim {
-                first: Offset(*first),
-                next: Offset(next + boast),
+                first: Offset(first),
+                next: Offset(next),
                 checkpointed: Offset(0),
             };
             (*log, claim)
@@ -261,6 +268,15 @@ impl World {
             Manner::Mute => return self.after(TIMEOUT_MS, fail(Failure::Timeout)),
             Manner::Babbler => return self.after(delay, fail(Failure::Malformed)),
             Manner::Forger => (until, forged) = (to, true),
+            Manner::Pretender => match self.rng.random_range(0..4) {
+                0 => return self.after(TIMEOUT_MS, fail(Failure::Timeout)),
+                1 => {
+                    let first = Offset(from + 1);
+                    return self.after(delay, fail(Failure::Gone { first }));
+                }
+                2 => {}
+                _ => (until, forged) = (to, true),
+            },
             Manner::Gapper => {
                 let answered = answered(fetch, from + 1, to + 1, 1);
                 return self.after(delay, answered);
@@ -291,7 +307,7 @@ impl World {
         let kept = self.kept.remove(&fetch).expect("what is inserted was kept");
         let stored = self.store.get_mut(&kept.log).unwrap();
         let delay = 5;
-        if kept.from > *stored {
+        if kept.from > *stored && !kept.forged {
             return self.after(
                 delay,
                 Input::Refused {
