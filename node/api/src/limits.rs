@@ -84,7 +84,7 @@ pub const RECOGNITIONS_PER_MINUTE_TOTAL: u32 = 600;
 /// Addresses whose recognitions are counted at once.
 pub const RATE_LIMITED_CLIENTS_MAX: usize = 4_096;
 
-/// Logs that one event stream reads; more are left out.
+/// Logs that the id of an event names; an event stream reads more than these.
 pub const EVENT_LOGS_MAX: usize = phytomer_registry::FEED_LOGS_MAX;
 
 /// Events in one page of a log.

@@ -1,28 +1,30 @@
 //! What happens, read from the signed event streams.
 //!
 //! A feed joins the logs of one or more streams as their events come. Within a log the order is its
-//! own; between logs there is none. A [`Cursor`] says how far each log was read, so that a reader
-//! goes on where it stopped, also on another node that holds the same logs.
+//! own; between logs there is none, and none waits for another: each that has something to tell is
+//! read in its turn. A [`Cursor`] says how far each log was read, so that a reader goes on where it
+//! stopped, also on another node that holds the same logs.
 
-use std::collections::{BTreeMap, HashSet};
-use std::fmt;
-use std::str::FromStr;
-use std::time::Duration;
+mod cursor;
+#[cfg(test)]
+mod tests;
 
-use futures::stream::{BoxStream, SelectAll};
-use futures::{Stream, StreamExt};
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use futures::Stream;
 use phytomer_pqc::OperatorId;
 use phytomer_streams::{
     Error as StreamError, Event, LogId, LogInfo, LogKey, Offset, Origin, StreamName, Streams,
 };
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::sync::broadcast::{self, error::RecvError};
 
+use self::cursor::Recent;
 use crate::error::Error;
 
-/// Logs that one feed reads; more are left out.
-pub const FEED_LOGS_MAX: usize = 64;
-/// How often a feed looks for logs that are new.
-const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+pub use self::cursor::{Cursor, FEED_LOGS_MAX, InvalidCursor};
+
+/// Bytes of events that are read of a log in its turn.
+const TURN_BYTES: usize = 64 << 10;
 
 /// The stream of blocks.
 pub const LEDGER_STREAM: &str = "ledger";
@@ -44,68 +46,6 @@ pub struct Selection {
     pub producer: Option<OperatorId>,
 }
 
-/// How much of a log's key a cursor holds: enough to tell the logs of one node apart.
-const KEY_BYTES: usize = 8;
-const LONG_ENOUGH: &str = "a key has more bytes than a cursor keeps";
-
-/// How far logs were read. Written `<16 hex digits>:<next offset>`, joined by commas.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Cursor {
-    next: BTreeMap<[u8; KEY_BYTES], Offset>,
-}
-
-/// A text that is not a cursor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not the id of an event; give one as it came, such as `0a1b2c3d4e5f6071:12`")]
-pub struct InvalidCursor;
-
-impl Cursor {
-    /// The cursor of a reader that has read each log up to this offset.
-    #[must_use]
-    pub fn of(logs: impl IntoIterator<Item = (LogKey, Offset)>) -> Self {
-        let name = |log: LogKey| *log.as_bytes().first_chunk().expect(LONG_ENOUGH);
-        let next = logs.into_iter().map(|(log, next)| (name(log), next));
-        Self {
-            next: next.collect(),
-        }
-    }
-
-    fn name(log: &LogInfo) -> [u8; KEY_BYTES] {
-        *log.key.as_bytes().first_chunk().expect(LONG_ENOUGH)
-    }
-}
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (log, next)) in self.next.iter().enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            write!(f, "{comma}{}:{next}", hex::encode(log))?;
-        }
-        Ok(())
-    }
-}
-
-impl FromStr for Cursor {
-    type Err = InvalidCursor;
-
-    fn from_str(text: &str) -> Result<Self, InvalidCursor> {
-        let mut next = BTreeMap::new();
-        for part in text.split(',') {
-            let (log, offset) = part.split_once(':').ok_or(InvalidCursor)?;
-            let mut name = [0; KEY_BYTES];
-            hex::decode_to_slice(log, &mut name).map_err(|_| InvalidCursor)?;
-            // `parse` alone would take a sign.
-            let digits = offset.bytes().all(|byte| byte.is_ascii_digit());
-            let offset = offset.parse().ok().filter(|_| digits);
-            next.insert(name, Offset(offset.ok_or(InvalidCursor)?));
-            if next.len() > FEED_LOGS_MAX {
-                return Err(InvalidCursor);
-            }
-        }
-        Ok(Self { next })
-    }
-}
-
 /// An event that a feed came to.
 #[derive(Clone, Debug)]
 pub struct FeedEvent {
@@ -120,26 +60,40 @@ pub struct FeedEvent {
 /// Which logs to read, among those that there are.
 #[derive(Clone, Debug)]
 struct Wanted {
-    selection: Selection,
+    streams: Vec<StreamName>,
+    producer: Option<OperatorId>,
     own_only: bool,
 }
 
 impl Wanted {
-    /// The logs that are wanted and here.
-    fn logs(&self, streams: &Streams) -> Vec<LogInfo> {
-        let logs = match &self.selection.stream {
-            Some(stream) => streams.logs(stream),
+    fn new(selection: Selection, producing: bool) -> Self {
+        let own_only = producing && selection.stream.is_none() && selection.producer.is_none();
+        let streams = match selection.stream {
+            Some(stream) => vec![stream],
             None => [LEDGER_STREAM, CERTIFICATES_STREAM]
                 .iter()
                 .filter_map(|name| name.parse().ok())
-                .flat_map(|name| streams.logs(&name))
                 .collect(),
         };
-        let wanted = |log: &LogInfo| match self.selection.producer {
+        Self {
+            streams,
+            producer: selection.producer,
+            own_only,
+        }
+    }
+
+    fn includes(&self, log: &LogInfo) -> bool {
+        let by = match self.producer {
             Some(producer) => log.id.producer == producer,
-            None => !self.own_only || log.origin == Origin::Own,
+            None => !self.own_only || log.origin != Origin::Peer,
         };
-        logs.into_iter().filter(wanted).collect()
+        by && self.streams.contains(&log.id.stream)
+    }
+
+    /// The logs that are wanted and here, those without events too.
+    fn logs(&self, streams: &Streams) -> Vec<LogInfo> {
+        let logs = self.streams.iter().flat_map(|name| streams.logs(name));
+        logs.filter(|log| self.includes(log)).collect()
     }
 }
 
@@ -150,123 +104,161 @@ pub(crate) fn follow(
     producing: bool,
     after: Option<Cursor>,
 ) -> impl Stream<Item = Result<FeedEvent, Error>> + Send + use<> {
-    let mut look = interval(LOOK_INTERVAL);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let from_now = after.is_none();
     let mut feed = Feed {
-        wanted: Wanted {
-            own_only: producing && selection.stream.is_none() && selection.producer.is_none(),
-            selection,
-        },
-        from_start: after.is_some(),
-        cursor: after.unwrap_or_default(),
-        open: HashSet::new(),
-        tails: SelectAll::new(),
-        look,
+        wanted: Wanted::new(selection, producing),
+        after: after.unwrap_or_default(),
+        changes: streams.changes(),
+        read: HashMap::new(),
+        turns: Turns::default(),
+        events: VecDeque::new(),
+        recent: Recent::default(),
         streams,
     };
     // What is there now counts as seen, also where the reader takes its time to begin.
-    feed.open_logs();
+    feed.begin(from_now);
     futures::stream::try_unfold(feed, |mut feed| async move {
         feed.next().await.map(|event| Some((event, feed)))
     })
 }
 
-type Tail = BoxStream<'static, (LogInfo, Result<Event, StreamError>)>;
-
+/// Who reads, and what waits to be read.
 struct Feed {
     streams: Streams,
     wanted: Wanted,
-    /// Whether a log that the cursor does not know is read from its beginning.
-    from_start: bool,
-    cursor: Cursor,
-    open: HashSet<[u8; KEY_BYTES]>,
-    tails: SelectAll<Tail>,
-    look: Interval,
+    /// Where the reader goes on, also in logs that are not here yet.
+    after: Cursor,
+    /// Logs that are new or have new events.
+    changes: broadcast::Receiver<LogKey>,
+    /// How far logs were read since.
+    read: HashMap<LogKey, Offset>,
+    turns: Turns,
+    /// What was read of the log whose turn it is, and was not given out yet.
+    events: VecDeque<(LogId, Event)>,
+    recent: Recent,
 }
 
 impl Feed {
+    /// Takes note of what is here: that counts as read where the reader wants what comes from now
+    /// on.
+    fn begin(&mut self, from_now: bool) {
+        for log in self.wanted.logs(&self.streams) {
+            if from_now {
+                self.read.insert(log.key, log.head.next);
+            }
+            // A log without events is not worth a place in the cursor.
+            if !log.head.is_empty() || self.after.get(log.key).is_some() {
+                self.recent.note(log.key, self.from(&log));
+            }
+            self.consider(&log);
+        }
+    }
+
+    /// Where to go on in a log.
+    fn from(&self, log: &LogInfo) -> Offset {
+        let read = self.read.get(&log.key).copied();
+        // What has appeared since the reader came is new, all of it.
+        let read = read.or_else(|| self.after.get(log.key)).unwrap_or_default();
+        read.max(log.head.first)
+    }
+
     async fn next(&mut self) -> Result<FeedEvent, Error> {
         loop {
-            tokio::select! {
-                biased;
-                Some((log, event)) = self.tails.next(), if !self.tails.is_empty() => {
-                    let event = event?;
-                    self.cursor.next.insert(Cursor::name(&log), event.offset().next());
-                    return Ok(FeedEvent { log: log.id, event, cursor: self.cursor.clone() });
-                }
-                _ = self.look.tick() => self.open_logs(),
+            if let Some((log, event)) = self.events.pop_front() {
+                let (key, next) = (log.key(), event.offset().next());
+                self.read.insert(key, next);
+                self.recent.note(key, next);
+                let cursor = self.recent.cursor.clone();
+                return Ok(FeedEvent { log, event, cursor });
+            }
+            // Between two turns: who has come meanwhile gets one too.
+            self.take_changes();
+            match self.turns.next() {
+                Some(log) => self.read_of(log).await?,
+                None => match self.changes.recv().await {
+                    Ok(log) => self.on_change(log),
+                    Err(RecvError::Lagged(_)) => self.look(),
+                    // Only when streams are gone, which this feed holds.
+                    Err(RecvError::Closed) => return Err(StreamError::Closed.into()),
+                },
             }
         }
     }
 
-    /// Begins to read the logs that are wanted and not read yet.
-    fn open_logs(&mut self) {
-        for log in self.wanted.logs(&self.streams) {
-            let name = Cursor::name(&log);
-            if self.open.len() >= FEED_LOGS_MAX || !self.open.insert(name) {
-                continue;
+    fn take_changes(&mut self) {
+        loop {
+            match self.changes.try_recv() {
+                Ok(log) => self.on_change(log),
+                Err(broadcast::error::TryRecvError::Lagged(_)) => self.look(),
+                Err(_) => return,
             }
-            let unknown = if self.from_start {
-                log.head.first
-            } else {
-                log.head.next
-            };
-            let from = self.cursor.next.get(&name).copied().unwrap_or(unknown);
-            let from = from.clamp(log.head.first, log.head.next);
-            self.cursor.next.insert(name, from);
-            let tail = self.streams.tail(log.key, from);
-            self.tails
-                .push(tail.map(move |event| (log.clone(), event)).boxed());
         }
-        // What appears later was not there when the reader came: all of it is new.
-        self.from_start = true;
+    }
+
+    fn on_change(&mut self, log: LogKey) {
+        if let Some(log) = self.streams.log(log)
+            && self.wanted.includes(&log)
+        {
+            self.consider(&log);
+        }
+    }
+
+    /// Looks at every log: some changes were missed.
+    fn look(&mut self) {
+        for log in self.wanted.logs(&self.streams) {
+            self.consider(&log);
+        }
+    }
+
+    fn consider(&mut self, log: &LogInfo) {
+        if self.from(log) < log.head.next {
+            self.turns.add(log.key);
+        }
+    }
+
+    /// Reads some of a log, whose next turn comes after that of all others.
+    async fn read_of(&mut self, key: LogKey) -> Result<(), Error> {
+        let Some(log) = self.streams.log(key) else {
+            return Ok(());
+        };
+        let from = self.from(&log);
+        if from >= log.head.next {
+            return Ok(());
+        }
+        let events = match self.streams.read(key, from, TURN_BYTES).await {
+            // Retention was faster: what it left is read in the next turn.
+            Err(StreamError::OutOfRange { .. }) => Vec::new(),
+            // Streams say so when they open. The other logs are whole.
+            Err(StreamError::Damaged { .. }) => {
+                self.read.insert(key, log.head.next);
+                Vec::new()
+            }
+            events => events?,
+        };
+        self.turns.add(key);
+        let events = events.into_iter().map(|event| (log.id.clone(), event));
+        self.events.extend(events);
+        Ok(())
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
+/// Logs that wait to be read, each once, in the order in which they came.
+#[derive(Default)]
+struct Turns {
+    waiting: VecDeque<LogKey>,
+    known: HashSet<LogKey>,
+}
 
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn a_cursor_is_read_as_it_is_written(
-            next in proptest::collection::btree_map(any::<[u8; 8]>(), any::<u64>().prop_map(Offset), 1..FEED_LOGS_MAX)
-        ) {
-            let cursor = Cursor { next };
-            prop_assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
-        }
-
-        #[test]
-        fn any_text_is_a_cursor_or_refused(text in ".{0,200}") {
-            if let Ok(cursor) = text.parse::<Cursor>() {
-                prop_assert!(cursor.to_string().parse::<Cursor>().is_ok());
-            }
+impl Turns {
+    fn add(&mut self, log: LogKey) {
+        if self.known.insert(log) {
+            self.waiting.push_back(log);
         }
     }
 
-    #[test]
-    fn what_is_no_cursor_is_refused() {
-        let name = "0a1b2c3d4e5f6071";
-        for text in [
-            "",
-            "9.2",
-            ",",
-            ":",
-            name,
-            &format!("{name}:"),
-            &format!("{name}:-1"),
-            &format!("{name}:+1"),
-            &format!("{name}:1,"),
-            &format!("{name}0:1"),
-            &format!("{name}:99999999999999999999"),
-        ] {
-            assert_eq!(text.parse::<Cursor>(), Err(InvalidCursor), "{text}");
-        }
-        let many: Vec<_> = (0..=FEED_LOGS_MAX)
-            .map(|log| format!("{log:016x}:0"))
-            .collect();
-        assert_eq!(many.join(",").parse::<Cursor>(), Err(InvalidCursor));
+    fn next(&mut self) -> Option<LogKey> {
+        let log = self.waiting.pop_front()?;
+        self.known.remove(&log);
+        Some(log)
     }
 }
