@@ -13,7 +13,7 @@ use crate::BlobId;
 
 /// How often the network is told again what it could not be told.
 const RETRY_INTERVAL: Duration = Duration::from_secs(10);
-/// Blobs of which the network is told at start: those used last.
+/// Blobs of which the network is told at start: those used last, and as many of each source.
 pub(crate) const ANNOUNCED_AT_START_MAX: usize = 1024;
 
 /// Whether content is here.

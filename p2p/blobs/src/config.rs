@@ -71,8 +71,15 @@ pub struct ServeConfig {
     pub streams_max: usize,
     /// Streams of one peer that may be open at once.
     pub peer_streams_max: usize,
-    /// Requests that are answered at once; more wait their turn, in the order in which they came.
+    /// Requests that are answered at once, a quarter of them (but at least one) for one peer at
+    /// most; more wait their turn, in the order in which they came.
     pub transfers_max: usize,
+    /// How long a request waits for its turn before the peer is told to come later, in
+    /// milliseconds. Peers should have more patience than that: see `fetch.stall_timeout_ms`.
+    pub turn_timeout_ms: u64,
+    /// Bytes a second that a peer has to take on average, once a request is under way for longer
+    /// than `stall_timeout_ms`; slower ones are told to come later.
+    pub bytes_per_s_min: u64,
     /// How long a peer may take to ask, or to accept 256 KiB, in milliseconds.
     pub stall_timeout_ms: u64,
 }
@@ -83,6 +90,8 @@ impl Default for ServeConfig {
             streams_max: 256,
             peer_streams_max: 32,
             transfers_max: 16,
+            turn_timeout_ms: 8_000,
+            bytes_per_s_min: 32 << 10,
             stall_timeout_ms: 30_000,
         }
     }

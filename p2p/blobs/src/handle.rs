@@ -99,6 +99,12 @@ impl Blobs {
         for id in shared.library.newest(ANNOUNCED_AT_START_MAX) {
             shared.announcer.tell(id, Presence::Here);
         }
+        let (library, announcer) = (Arc::clone(&shared.library), Arc::clone(&shared.announcer));
+        shared.tasks.spawn_blocking(move || {
+            for id in library.newest_sourced(ANNOUNCED_AT_START_MAX) {
+                announcer.tell(id, Presence::Here);
+            }
+        });
         let announce = Arc::clone(&shared.announcer).run(Arc::clone(&network));
         let stop = shared.shutdown.clone();
         shared

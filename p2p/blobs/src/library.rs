@@ -16,6 +16,7 @@ pub(crate) mod index;
 mod partial;
 mod record;
 mod recover;
+mod sourced;
 #[cfg(test)]
 mod tests;
 
@@ -37,6 +38,7 @@ use crate::spans::{self, Spans};
 use crate::tree::Tree;
 use crate::{BlobId, Clock, Config, Error, Keep, Source, Stat, Usage};
 use index::{Entry, Generation, Have, Index};
+use sourced::{Memory, Sourced};
 
 /// Last uses are written down when they fall into another hour.
 const USE_GRAIN_S: u64 = 3600;
@@ -58,6 +60,7 @@ pub(crate) struct Library {
     index: Mutex<Index>,
     /// Downloads under way, whose verified spans are ahead of their records.
     partials: Mutex<HashMap<BlobId, Weak<Partial>>>,
+    sourced: Mutex<Sourced>,
     /// Held while record and index change together.
     commit: Mutex<()>,
 }
@@ -71,6 +74,7 @@ impl Library {
             config,
             index: Mutex::default(),
             partials: Mutex::default(),
+            sourced: Mutex::default(),
             commit: Mutex::default(),
         });
         library.recover()?;
@@ -107,10 +111,22 @@ impl Library {
             return Ok(local);
         }
         // What is begun here may be whole elsewhere.
-        let sourced = self.shelf.sources.iter().find_map(|source| source.get(id));
-        Ok(sourced
-            .and_then(|bytes| Content::of_bytes(id, bytes))
-            .or(local))
+        Ok(self.sourced(id).map(Content::of_memory).or(local))
+    }
+
+    /// The ids of what came to the sources last, at most `limit` of each.
+    pub(crate) fn newest_sourced(&self, limit: usize) -> Vec<BlobId> {
+        let newest = |source: &Arc<dyn Source>| source.newest(limit).into_iter().take(limit);
+        self.shelf.sources.iter().flat_map(newest).collect()
+    }
+
+    fn sourced(&self, id: BlobId) -> Option<Arc<Memory>> {
+        let shared = self.sourced.lock().get(id);
+        shared.or_else(|| {
+            let mut sources = self.shelf.sources.iter();
+            let memory = sources.find_map(|source| Memory::verify(id, source.get(id)?))?;
+            Some(self.sourced.lock().share(memory))
+        })
     }
 
     /// Marks a blob as pinned or not.

@@ -40,7 +40,7 @@ impl Metrics {
             )?,
             served: counter("served_bytes_total", "Bytes of content sent to peers.")?,
             serving: gauge("serving_streams", "Streams of peers that are open.")?,
-            refused: family("refused_streams_total", "Streams refused.", "reason")?,
+            refused: family("refused_total", "Streams and requests refused.", "reason")?,
             faults: family("provider_faults_total", "Providers given up.", "fault")?,
         })
     }

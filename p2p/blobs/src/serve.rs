@@ -1,23 +1,23 @@
 //! Answers peers: one task a stream, as many at once as the settings allow.
 
-use std::collections::HashMap;
+mod slots;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use phytomer_wire::blobs::{HAVE_RANGES_MAX, Have, SpanHead, WANT_SPANS_MAX, Want};
 use phytomer_wire::codec::{self, FrameError, Message};
-use phytomer_wire::{ByteStream, Inbound, Network, Offence, PeerId, Protocol};
+use phytomer_wire::{ByteStream, Inbound, Network, Offence, Protocol};
 use tokio::io::AsyncWriteExt;
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::{debug, error};
 
 use crate::library::Content;
 use crate::shared::Shared;
 use crate::{BlobId, Error};
+use slots::{Slot, Slots};
 
 /// Why a stream ended before the peer ended it.
 #[derive(Debug, thiserror::Error)]
@@ -50,14 +50,19 @@ pub(crate) async fn run(shared: Arc<Shared>, network: Arc<dyn Network>) {
                 None => return,
             },
         };
+        let (stop, tasks) = (shared.shutdown.clone(), shared.tasks.clone());
         let Some(slot) = slots.take(from) else {
-            shared.tasks.spawn(refuse(stream, slots.stall_timeout));
+            if let Some(place) = slots.take_refusal() {
+                let refused = refuse(stream, slots.turn_timeout);
+                tasks.spawn(async move {
+                    stop.run_until_cancelled(refused).await;
+                    drop(place);
+                });
+            }
             continue;
         };
         let (shared, network) = (Arc::clone(&shared), Arc::clone(&network));
-        let tasks = shared.tasks.clone();
         tasks.spawn(async move {
-            let stop = shared.shutdown.clone();
             let served = stop
                 .run_until_cancelled(serve(&shared, &slot, stream))
                 .await;
@@ -71,20 +76,23 @@ pub(crate) async fn run(shared: Arc<Shared>, network: Arc<dyn Network>) {
     }
 }
 
-/// Tells a peer to come later.
+/// Tells a peer to come later. It is heard first: who finds its stream closed before it has asked
+/// takes this node for one that has gone.
 async fn refuse(mut stream: ByteStream, limit: Duration) {
-    let busy = Have {
-        busy: true,
-        ..Have::default()
+    let told = async {
+        codec::read::<Want>(&mut stream).await?;
+        send(&mut stream, &busy(), limit).await?;
+        stream.shutdown().await.map_err(FrameError::from)?;
+        Ok::<_, Ended>(())
     };
     // Whether the peer hears it is up to the peer.
-    let _ = timeout(limit, send(&mut stream, &busy, limit)).await;
+    let _ = timeout(limit, told).await;
 }
 
-/// Answers the questions of one stream in their order.
+/// Answers the questions of one stream in their order. Content is open only while a question is
+/// answered, so that an idle stream holds neither memory nor files nor what could be evicted.
 async fn serve(shared: &Arc<Shared>, slot: &Slot, mut stream: ByteStream) -> Result<(), Ended> {
     let limit = slot.slots.stall_timeout;
-    let mut opened: Option<Arc<Content>> = None;
     loop {
         let want = timeout(limit, codec::read::<Want>(&mut stream));
         let Some(want) = want.await.map_err(|_| Ended::Stalled)?? else {
@@ -92,26 +100,30 @@ async fn serve(shared: &Arc<Shared>, slot: &Slot, mut stream: ByteStream) -> Res
         };
         let id = check(&want)?;
         let wanted = want.start..want.end;
+        let due = Instant::now() + slot.slots.turn_timeout;
         if wanted.is_empty() {
-            opened = open(shared, id).await?;
-            let have = opened.as_deref().map_or_else(Have::default, tell);
+            let have = match open(shared, slot, due, id).await? {
+                Opened::Here(content) => tell(&content),
+                Opened::Nothing => Have::default(),
+                Opened::Busy => busy(),
+            };
             send(&mut stream, &have, limit).await?;
             continue;
         }
-        // More may be here than when it was opened.
-        let stale = opened
-            .as_ref()
-            .is_none_or(|content| content.tree().id() != id || !content.has(&wanted));
-        if stale {
-            opened = open(shared, id).await?;
-        }
-        let _turn = slot.slots.transfers.acquire().await;
         let mut transfer = Transfer {
             shared,
             stream: &mut stream,
             limit,
+            span_time: slot.slots.span_time,
         };
-        transfer.send(opened.as_ref(), wanted).await?;
+        let Some(_turn) = slot.transfer(due).await else {
+            transfer.send_gone(wanted.start).await?;
+            continue;
+        };
+        match open(shared, slot, due, id).await? {
+            Opened::Here(content) => transfer.send(&Arc::new(content), wanted).await?,
+            Opened::Nothing | Opened::Busy => transfer.send_gone(wanted.start).await?,
+        }
     }
 }
 
@@ -136,9 +148,33 @@ fn tell(content: &Content) -> Have {
     }
 }
 
-async fn open(shared: &Arc<Shared>, id: BlobId) -> Result<Option<Arc<Content>>, Error> {
+/// What says that there is too much to do.
+fn busy() -> Have {
+    Have {
+        busy: true,
+        ..Have::default()
+    }
+}
+
+/// What there is of content.
+enum Opened {
+    Here(Content),
+    Nothing,
+    /// Too many others are opening content.
+    Busy,
+}
+
+async fn open(
+    shared: &Arc<Shared>,
+    slot: &Slot,
+    due: Instant,
+    id: BlobId,
+) -> Result<Opened, Error> {
+    let Some(_turn) = slot.opening(due).await else {
+        return Ok(Opened::Busy);
+    };
     let content = shared.blocking(move |library| library.content(id)).await?;
-    Ok(content.map(Arc::new))
+    Ok(content.map_or(Opened::Nothing, Opened::Here))
 }
 
 async fn send<M: Message>(
@@ -158,28 +194,34 @@ struct Transfer<'a> {
     shared: &'a Arc<Shared>,
     stream: &'a mut ByteStream,
     limit: Duration,
+    /// How long a span may take on average.
+    span_time: Duration,
 }
 
 /// A span that is being read: its content and proof.
 type Reading = JoinHandle<(Vec<u8>, Result<Vec<u8>, Error>)>;
 
 impl Transfer<'_> {
-    /// Sends spans, reading and checking the next one while one is under way.
+    /// Sends spans, reading and checking the next one while one is under way. A peer that takes
+    /// them too slowly is sent away between two of them, so that others have their turn.
     async fn send(
         &mut self,
-        content: Option<&Arc<Content>>,
+        content: &Arc<Content>,
         wanted: std::ops::Range<u64>,
     ) -> Result<(), Ended> {
-        let Some(content) = content else {
-            return self.send_gone(wanted.start).await;
-        };
         let mut spare = Vec::new();
+        let mut due = Instant::now() + self.limit;
         let mut next = Some(self.read(content, wanted.start, Vec::new()));
         for span in wanted.clone() {
             let Some(reading) = next.take() else {
                 break;
             };
             let (piece, proof) = reading.await.map_err(|_| Error::Stopped)?;
+            if Instant::now() > due {
+                debug!(span, "the peer takes content too slowly");
+                return self.send_gone(span).await;
+            }
+            due += self.span_time;
             if span + 1 < wanted.end {
                 next = Some(self.read(content, span + 1, std::mem::take(&mut spare)));
             }
@@ -234,66 +276,5 @@ impl Transfer<'_> {
             };
             (piece, proof)
         })
-    }
-}
-
-/// How many streams are open.
-struct Slots {
-    shared: Arc<Shared>,
-    open: Mutex<HashMap<PeerId, usize>>,
-    transfers: Semaphore,
-    stall_timeout: Duration,
-}
-
-impl Slots {
-    fn new(shared: &Arc<Shared>) -> Self {
-        let limits = &shared.config.serve;
-        Self {
-            shared: Arc::clone(shared),
-            open: Mutex::default(),
-            transfers: Semaphore::new(limits.transfers_max),
-            stall_timeout: Duration::from_millis(limits.stall_timeout_ms),
-        }
-    }
-
-    /// A place for one more stream of a peer, where there is one.
-    fn take(self: &Arc<Self>, peer: PeerId) -> Option<Slot> {
-        let limits = &self.shared.config.serve;
-        let refused = &self.shared.metrics.refused;
-        let mut open = self.open.lock();
-        if open.values().sum::<usize>() >= limits.streams_max {
-            refused.with_label_values(&["full"]).inc();
-            return None;
-        }
-        let streams = open.entry(peer).or_default();
-        if *streams >= limits.peer_streams_max {
-            refused.with_label_values(&["peer"]).inc();
-            return None;
-        }
-        *streams += 1;
-        self.shared.metrics.serving.inc();
-        Some(Slot {
-            slots: Arc::clone(self),
-            peer,
-        })
-    }
-}
-
-/// The place of one stream.
-struct Slot {
-    slots: Arc<Slots>,
-    peer: PeerId,
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.slots.shared.metrics.serving.dec();
-        let mut open = self.slots.open.lock();
-        if let Some(streams) = open.get_mut(&self.peer) {
-            *streams -= 1;
-            if *streams == 0 {
-                open.remove(&self.peer);
-            }
-        }
     }
 }

@@ -13,6 +13,15 @@ pub trait Source: Send + Sync + 'static {
     /// The content, where this source has it. Content is held in memory while it is served:
     /// sources are for what is small, such as photos and credentials.
     fn get(&self, id: BlobId) -> Option<Bytes>;
+
+    /// The ids of what came last, the newest first, at most `limit`: the network is told of them
+    /// at each start. Of a source that does not list what it has, only [`Blobs::announce`] tells.
+    ///
+    /// [`Blobs::announce`]: crate::Blobs::announce
+    fn newest(&self, limit: usize) -> Vec<BlobId> {
+        let _ = limit;
+        Vec::new()
+    }
 }
 
 /// Tells the time of day, by which content is evicted. Waiting uses `tokio::time` instead.

@@ -74,8 +74,8 @@ pub struct SpanHead {
     /// The parents that prove it, 64 bytes each.
     #[prost(bytes = "bytes", tag = "2")]
     pub proof: Bytes,
-    /// Whether the span is here no longer. Then there is no proof, no content follows, and the
-    /// rest of what was asked for is not answered.
+    /// Whether the span is not given: it is here no longer, or the peer has too much to do. Then
+    /// there is no proof, no content follows, and the rest of what was asked for is not answered.
     #[prost(bool, tag = "3")]
     pub gone: bool,
 }

@@ -176,7 +176,11 @@ impl Link {
             stall_timeout,
             used: Instant::now(),
         };
-        let have = link.ask_have().await?;
+        // Who closes a stream on which nothing was said has no place for it.
+        let have = link.ask_have().await.map_err(|fault| match fault {
+            Fault::Vanished(_) => Fault::Gone,
+            fault => fault,
+        })?;
         if have.busy || have.spans.is_empty() {
             return Err(Fault::Gone);
         }

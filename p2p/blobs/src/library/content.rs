@@ -7,13 +7,13 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tracing::debug;
 
 use super::index::Have;
+use super::sourced::Memory;
 use super::{Library, Use};
 use crate::disk::Kind;
 use crate::spans::{self, Spans};
-use crate::tree::{Groups, Mismatch, PAIR_BYTES, Pair, Tree};
+use crate::tree::{Mismatch, PAIR_BYTES, Pair, Tree};
 use crate::{BlobId, Error};
 
 /// Content of which some spans can be read. Its methods block.
@@ -29,10 +29,7 @@ enum Held {
         outboard: Option<File>,
         in_use: Use,
     },
-    Memory {
-        bytes: Bytes,
-        outboard: Vec<u8>,
-    },
+    Memory(Arc<Memory>),
 }
 
 /// Why a span cannot be read.
@@ -87,19 +84,12 @@ impl Content {
         Ok(Some(Self { tree, have, held }))
     }
 
-    /// Content that a source gave, unless it is not what it should be.
-    pub(super) fn of_bytes(id: BlobId, bytes: Bytes) -> Option<Self> {
-        let mut groups = Groups::default();
-        groups.update(&bytes);
-        groups.finish();
-        let (tree, outboard) = Tree::outboard(&groups);
-        if tree.id() != id {
-            debug!(%id, found = %tree.id(), "a source gave other content");
-            return None;
-        }
+    /// Content of a source.
+    pub(super) fn of_memory(memory: Arc<Memory>) -> Self {
+        let tree = memory.tree;
         let have = spans::range(0..tree.spans());
-        let held = Held::Memory { bytes, outboard };
-        Some(Self { tree, have, held })
+        let held = Held::Memory(memory);
+        Self { tree, have, held }
     }
 
     pub(crate) const fn tree(&self) -> &Tree {
@@ -143,15 +133,15 @@ impl Content {
                 in_use.library.set_damaged(id)?;
                 Err(Error::Damaged { id, offset })
             }
-            (Held::Memory { .. }, _) => Err(Error::Damaged { id, offset }),
+            (Held::Memory(_), _) => Err(Error::Damaged { id, offset }),
         }
     }
 
     /// All of it in memory.
     pub(crate) fn read_all(&self) -> Result<Bytes, Error> {
-        if let Held::Memory { bytes, .. } = &self.held {
+        if let Held::Memory(memory) = &self.held {
             // Hashed when it was taken from its source.
-            return Ok(bytes.clone());
+            return Ok(memory.bytes.clone());
         }
         let capacity = usize::try_from(self.tree.size()).unwrap_or(usize::MAX);
         let mut whole = Vec::with_capacity(capacity);
@@ -202,7 +192,8 @@ impl Content {
                     Ok::<_, Unreadable>(pair)
                 })?
             }
-            Held::Memory { bytes, outboard } => {
+            Held::Memory(memory) => {
+                let (bytes, outboard) = (&memory.bytes, &memory.outboard);
                 let wrong = Mismatch { offset: start };
                 let at = usize::try_from(start).unwrap_or(usize::MAX);
                 let piece = bytes.get(at..at.saturating_add(content.len()));

@@ -185,7 +185,8 @@ fn spans_of(content: &[u8]) -> (Tree, Vec<Sent>) {
     groups.update(content);
     groups.finish();
     let (tree, _) = Tree::outboard(&groups);
-    let sent = Content::of_bytes(tree.id(), Bytes::copy_from_slice(content)).unwrap();
+    let sent = Memory::verify(tree.id(), Bytes::copy_from_slice(content)).unwrap();
+    let sent = Content::of_memory(Arc::new(sent));
     let spans = (0..tree.spans())
         .map(|span| {
             let mut piece = Vec::new();

@@ -6,5 +6,6 @@ mod faults;
 mod hostile;
 mod limits;
 mod node;
+mod serving;
 mod sockets;
 mod transfer;

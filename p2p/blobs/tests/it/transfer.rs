@@ -243,6 +243,11 @@ impl Source for Photos {
     fn get(&self, id: BlobId) -> Option<Bytes> {
         self.0.iter().find(|photo| BlobId::of(photo) == id).cloned()
     }
+
+    fn newest(&self, limit: usize) -> Vec<BlobId> {
+        let photos = self.0.iter().take(limit);
+        photos.map(|photo| BlobId::of(photo)).collect()
+    }
 }
 
 #[tokio::test]
@@ -262,6 +267,32 @@ async fn content_of_a_source_is_found_and_served() {
         assert_eq!(b.get(id).await, photo);
     }
     assert_eq!(a.blobs.usage().blobs, 0);
+}
+
+#[tokio::test]
+async fn the_network_is_told_at_each_start_what_sources_have() {
+    let fabric = Fabric::new();
+    let other = fabric.join(peer(2));
+    let photo = content(5, 7);
+    let start = |disk| {
+        let setup = Setup {
+            disk,
+            sources: vec![Arc::new(Photos(vec![photo.clone()]))],
+            ..Setup::default()
+        };
+        Node::start_with(&fabric, 1, setup)
+    };
+    let key = *BlobId::of(&photo).as_bytes();
+    let told = async || {
+        let providers = other.providers(key).await.unwrap();
+        providers.contains(&peer(1))
+    };
+    let node = start(None);
+    until(async || told().await).await;
+    node.network.withdraw(key).await.unwrap();
+    assert!(!told().await);
+    let _node = start(Some(node.stop().await));
+    until(async || told().await).await;
 }
 
 #[tokio::test]
