@@ -287,6 +287,14 @@ impl Source for Issued {
             None
         })
     }
+
+    fn newest(&self, limit: usize) -> Vec<BlobId> {
+        let newest = self.0.newest(limit).unwrap_or_else(|error| {
+            tracing::error!(%error, "documents cannot be listed; check the disk");
+            Vec::new()
+        });
+        newest.into_iter().map(BlobId::from_bytes).collect()
+    }
 }
 
 async fn kafka(
@@ -327,9 +335,8 @@ fn follow(
         base.tasks.spawn(publisher.run(base.shutdown.clone()));
     }
     if config.enabled {
-        let (registry, streams) = (registry.clone(), network.streams.clone());
-        let blobs = network.blobs.clone();
-        let collector = Collector::new(config, registry, streams, blobs, &base.metrics)?;
+        let (streams, blobs) = (network.streams.clone(), network.blobs.clone());
+        let collector = Collector::new(config, streams, blobs, &base.metrics)?;
         base.tasks.spawn(collector.run(base.shutdown.clone()));
     }
     Ok(())
