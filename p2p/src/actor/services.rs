@@ -142,10 +142,15 @@ impl Actor {
         }
     }
 
-    fn hand_over(&mut self, peer: PeerId, protocol: &StreamProtocol, stream: Box<PeerStream>) {
+    fn hand_over(&mut self, peer: PeerId, protocol: &StreamProtocol, mut stream: Box<PeerStream>) {
         let (Some(server), Some(from)) = (self.servers.get(protocol), peer::to_wire(&peer)) else {
             return;
         };
+        if !self.swarm.behaviour().streams.admit(&mut stream) {
+            // Others took what there is: nothing to hold against this peer.
+            self.count_stream("busy");
+            return;
+        }
         match server {
             Server::Streams(sender) => {
                 let sender = sender.clone();

@@ -1,7 +1,7 @@
 //! The streams of all connections.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use libp2p::core::Endpoint;
@@ -14,9 +14,9 @@ use libp2p::swarm::{
 use libp2p::{Multiaddr, PeerId, StreamProtocol};
 use parking_lot::RwLock;
 use phytomer_telemetry::IntGauge;
-use tokio::sync::Semaphore;
 
 use super::handler::{Event, Handler, Limits, Open, OpenError, Reply};
+use super::room::Pool;
 use super::stream::{Opened, PeerStream};
 
 /// Something that a peer did.
@@ -36,10 +36,7 @@ pub(crate) enum Arrived {
 /// Opens streams and takes those that peers open.
 pub(crate) struct Behaviour {
     accepted: Arc<RwLock<Vec<StreamProtocol>>>,
-    all: Arc<Semaphore>,
-    per_peer_max: usize,
-    /// Room of each peer, while any of its connections or streams lives.
-    peers: HashMap<PeerId, Weak<Semaphore>>,
+    pool: Pool,
     connections: HashMap<ConnectionId, Opened>,
     /// The connection that is being set up, unless another behaviour refuses it.
     pending: HashMap<ConnectionId, Opened>,
@@ -52,9 +49,7 @@ impl Behaviour {
     pub(crate) fn new(per_peer_max: usize, all_max: usize, gauge: IntGauge) -> Self {
         Self {
             accepted: Arc::default(),
-            all: Arc::new(Semaphore::new(all_max)),
-            per_peer_max,
-            peers: HashMap::new(),
+            pool: Pool::new(per_peer_max, all_max),
             connections: HashMap::new(),
             pending: HashMap::new(),
             gauge,
@@ -90,6 +85,12 @@ impl Behaviour {
         }
     }
 
+    /// Lets a stream of a member be used; says whether there is room. Until then it counts for its
+    /// peer alone.
+    pub(crate) fn admit(&self, stream: &mut PeerStream) -> bool {
+        self.pool.admit(stream.place())
+    }
+
     /// Whether streams run on a connection.
     pub(crate) fn is_busy(&self, connection: ConnectionId) -> bool {
         self.connections
@@ -98,19 +99,11 @@ impl Behaviour {
     }
 
     fn handler(&mut self, peer: PeerId) -> Handler {
-        let room = self.peers.get(&peer).and_then(Weak::upgrade);
-        let room = room.unwrap_or_else(|| {
-            let room = Arc::new(Semaphore::new(self.per_peer_max));
-            self.peers.retain(|_, room| room.strong_count() > 0);
-            self.peers.insert(peer, Arc::downgrade(&room));
-            room
-        });
-        Handler::new(Limits {
-            accepted: self.accepted.clone(),
-            all: self.all.clone(),
-            peer: room,
-            open: Opened::new(self.gauge.clone()),
-        })
+        Handler::new(Limits::new(
+            self.accepted.clone(),
+            self.pool.room(peer),
+            Opened::new(self.gauge.clone()),
+        ))
     }
 }
 

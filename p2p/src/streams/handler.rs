@@ -16,14 +16,18 @@ use libp2p::swarm::handler::{
 use libp2p::swarm::{Stream, StreamUpgradeError};
 use libp2p::{InboundUpgrade, OutboundUpgrade, StreamProtocol};
 use parking_lot::RwLock;
+use phytomer_wire::Protocol;
 use tokio::sync::{Semaphore, oneshot};
 
+use super::room::{Place, Room};
 use super::stream::{Opened, PeerStream};
 
 /// How long a stream may take to be agreed.
 const NEGOTIATION_TIMEOUT: Duration = Duration::from_secs(10);
 /// Streams that this node may be opening on one connection at once.
 const OPENING_MAX: usize = 256;
+/// Greetings that the peer may have under way on one connection: one, and one that it gave up.
+const GREETINGS_MAX: usize = 2;
 
 /// Why a stream could not be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +57,7 @@ impl fmt::Debug for Open {
 pub(crate) enum Event {
     /// It opened a stream.
     Opened(StreamProtocol, Box<PeerStream>),
-    /// It has too many streams open.
+    /// It has more streams open than its share.
     Refused,
 }
 
@@ -89,17 +93,42 @@ impl OutboundUpgrade<Stream> for Offer {
     }
 }
 
-/// What the connections share.
-#[derive(Clone)]
+/// What bounds the streams of a connection.
 pub(crate) struct Limits {
     /// The protocols that are accepted now.
-    pub(super) accepted: Arc<RwLock<Vec<StreamProtocol>>>,
-    /// Room for streams of all peers.
-    pub(super) all: Arc<Semaphore>,
-    /// Room for streams of this peer.
-    pub(super) peer: Arc<Semaphore>,
+    accepted: Arc<RwLock<Vec<StreamProtocol>>>,
+    /// Greetings stand apart from other streams, so that none of those can keep a peer out.
+    greetings: Arc<Semaphore>,
+    /// The peer's share of streams.
+    room: Room,
     /// The streams that run on this connection.
-    pub(super) open: Opened,
+    open: Opened,
+}
+
+impl Limits {
+    pub(super) fn new(
+        accepted: Arc<RwLock<Vec<StreamProtocol>>>,
+        room: Room,
+        open: Opened,
+    ) -> Self {
+        Self {
+            accepted,
+            greetings: Arc::new(Semaphore::new(GREETINGS_MAX)),
+            room,
+            open,
+        }
+    }
+
+    /// A place for a stream of the peer; none where it has as many as it may.
+    fn place(&self, protocol: &StreamProtocol) -> Option<Place> {
+        if protocol.as_ref() != Protocol::HANDSHAKE.as_str() {
+            return self.room.take();
+        }
+        let permit = self.greetings.clone().try_acquire_owned().ok()?;
+        let mut place = Place::default();
+        place.hold(permit);
+        Some(place)
+    }
 }
 
 /// One end of a connection.
@@ -124,17 +153,13 @@ impl Handler {
     }
 
     fn take(&mut self, stream: Stream, protocol: StreamProtocol) {
-        let permits = (
-            self.limits.peer.clone().try_acquire_owned(),
-            self.limits.all.clone().try_acquire_owned(),
-        );
-        let event = match permits {
-            (Ok(peer), Ok(all)) => Event::Opened(
-                protocol,
-                Box::new(PeerStream::new(stream, &self.limits.open, vec![peer, all])),
-            ),
+        let event = match self.limits.place(&protocol) {
+            Some(place) => {
+                let stream = PeerStream::new(stream, &self.limits.open, place);
+                Event::Opened(protocol, Box::new(stream))
+            }
             // Dropping the stream resets it, which the peer sees at once.
-            _ => Event::Refused,
+            None => Event::Refused,
         };
         self.events.push_back(event);
     }
@@ -188,8 +213,9 @@ impl ConnectionHandler for Handler {
                 protocol: (stream, _),
                 info: reply,
             }) => {
+                let stream = PeerStream::new(stream, &self.limits.open, Place::default());
                 // Who asked may have stopped waiting.
-                let _ = reply.send(Ok(PeerStream::new(stream, &self.limits.open, Vec::new())));
+                let _ = reply.send(Ok(stream));
             }
             ConnectionEvent::DialUpgradeError(DialUpgradeError { info: reply, error }) => {
                 let error = match error {

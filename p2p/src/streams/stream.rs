@@ -13,27 +13,34 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt};
 
+use super::room::Place;
+
 /// A stream to or from a peer.
 pub(crate) struct PeerStream {
     stream: Compat<Stream>,
     _counted: Counted,
-    permits: Vec<OwnedSemaphorePermit>,
+    place: Place,
 }
 
 impl PeerStream {
-    pub(super) fn new(stream: Stream, open: &Opened, permits: Vec<OwnedSemaphorePermit>) -> Self {
+    pub(super) fn new(stream: Stream, open: &Opened, place: Place) -> Self {
         open.count.fetch_add(1, Ordering::Relaxed);
         open.gauge.inc();
         Self {
             stream: stream.compat(),
             _counted: Counted(open.clone()),
-            permits,
+            place,
         }
     }
 
     /// Holds a place until the stream is dropped.
     pub(crate) fn hold(&mut self, permit: OwnedSemaphorePermit) {
-        self.permits.push(permit);
+        self.place.hold(permit);
+    }
+
+    /// What it occupies.
+    pub(super) fn place(&mut self) -> &mut Place {
+        &mut self.place
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use phytomer_p2p::Config;
 use phytomer_wire::{Network, Protocol};
 use rand::{RngCore, SeedableRng, rngs::StdRng};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -28,11 +29,16 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let victim = Setup::new(1, &[QUIC, TCP])
             .with(|config| {
                 config.limits.streams_per_peer_max = STREAMS_MAX;
                 config.limits.connections_per_ip_max = CONNECTIONS_MAX;
             })
+            .with(change)
             .spawn();
         let honest = Setup::new(2, &[QUIC]).spawn();
         let mut requests = victim.serve(ECHO).await.unwrap();
@@ -191,6 +197,45 @@ async fn a_peer_that_opens_many_streams_and_says_little_holds_only_its_share() {
     .await;
     drop(inbound);
     scene.serves().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_takes_every_stream_there_is_takes_none_from_others() {
+    let scene = Scene::with(|config| config.limits.streams_max = STREAMS_MAX).await;
+    let address = scene.victim.address("tcp").await;
+    let (mut raws, mut streams) = (Vec::new(), Vec::new());
+    for number in 0..6 {
+        // Members that begin requests and never end them, and strangers that do not even greet.
+        let raw = match number % 2 {
+            0 => Raw::member(&address).await,
+            _ => Raw::connect(&address).await.unwrap(),
+        };
+        for _ in 0..STREAMS_MAX {
+            if let Ok(mut stream) = raw.open("/phytomer/echo/1/request").await {
+                // The node may refuse it; that is its right.
+                let _ = stream.write_all(&100u32.to_be_bytes()).await;
+                streams.push(stream);
+            }
+        }
+        raws.push(raw);
+    }
+    eventually("the streams are held", || {
+        scene.victim.figure("phytomer_p2p_streams_open") >= STREAMS_MAX as f64
+    })
+    .await;
+    eventually("some are refused", || {
+        let refused = "phytomer_p2p_streams_total{outcome=\"busy\"}";
+        scene.victim.figure(refused) > 0.0
+    })
+    .await;
+    scene.serves().await;
+    let late = Setup::new(3, &[QUIC]).spawn();
+    late.dial(&scene.victim.address("udp").await).await.unwrap();
+    let target = scene.victim.local_peer();
+    let answer = late.request(target, ECHO, Bytes::from_static(b"late"));
+    assert_eq!(answer.await.unwrap().as_ref(), b"late");
+    // Nobody opened more than its share, so nobody is blamed.
+    assert_eq!(scene.victim.figure("phytomer_p2p_offences_total"), 0.0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
