@@ -16,9 +16,10 @@ const ENV_PREFIX: &str = "PHYTOMER_";
 /// Separates section and name of a setting. Variables without it are flags of
 /// the command line, or somebody else's.
 const ENV_SEPARATOR: &str = "__";
-/// What is logged where nothing else is said. Two libraries report as
-/// errors what clients do wrong, or what the edge logs itself.
-const LOG_DEFAULT: &str = "warn,jsonrpsee_core=off,tower_http=off,libp2p_kad=error";
+/// What is logged where nothing else is said. Some libraries report as
+/// errors what clients and peers do wrong, or what the edge logs itself.
+const LOG_DEFAULT: &str =
+    "warn,jsonrpsee_core=off,tower_http=off,libp2p_kad=error,libp2p_gossipsub=off";
 
 /// Flags that override the file and the environment.
 #[derive(Clone, Debug, Default, clap::Args)]

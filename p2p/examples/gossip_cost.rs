@@ -87,6 +87,7 @@ impl Arguments {
                 announce: self.announce,
                 heartbeat_ms: self.heartbeat_ms,
                 call_off_bytes: self.call_off_bytes,
+                topics: vec![TOPIC.as_str().into()],
             },
             ..Config::default()
         }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Parser;
-use phytomer_p2p::{Config, P2p, Parts, Transport, spawn};
+use phytomer_p2p::{Config, GossipConfig, P2p, Parts, Transport, spawn};
 use phytomer_store::MemoryStore;
 use phytomer_telemetry::{LogConfig, MetricsRegistry};
 use phytomer_wire::{Network, Peer, PeerId, Topic, Verdict};
@@ -83,6 +83,10 @@ impl Arguments {
             allow_private: self.allow_private,
             allow_foreign: !self.no_foreign,
             mdns: !self.no_mdns,
+            gossip: GossipConfig {
+                topics: vec![self.topic.clone()],
+                ..GossipConfig::default()
+            },
             ..Config::default()
         }
     }

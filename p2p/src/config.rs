@@ -79,7 +79,8 @@ pub struct Limits {
     pub memory_bytes_max: u64,
     /// Streams that one peer may have open at this node.
     pub streams_per_peer_max: usize,
-    /// Streams that all peers together may have open at this node.
+    /// Streams that all peers together may have open at this node, beside the first four of each
+    /// peer.
     pub streams_max: usize,
     /// Gossip messages that one peer may send in a second, on average.
     pub gossip_per_second_max: u32,
@@ -122,6 +123,9 @@ pub struct GossipConfig {
     pub heartbeat_ms: u64,
     /// From this size on, in bytes, a received message is called off at the other peers.
     pub call_off_bytes: usize,
+    /// Topics that a node may hear beside the network's own. Which peers listen to others is not
+    /// remembered.
+    pub topics: Vec<String>,
 }
 
 impl Default for GossipConfig {
@@ -133,6 +137,7 @@ impl Default for GossipConfig {
             announce: 2,
             heartbeat_ms: 700,
             call_off_bytes: 512,
+            topics: Vec::new(),
         }
     }
 }

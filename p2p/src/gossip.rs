@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use libp2p::gossipsub::{
-    AllowAllSubscriptionFilter, Behaviour, ConfigBuilder, IdentityTransform,
-    MaxCountSubscriptionFilter, Message, MessageAuthenticity, MessageId, PeerScoreParams,
-    PeerScoreThresholds, ValidationMode,
+    Behaviour, ConfigBuilder, IdentityTransform, MaxCountSubscriptionFilter, Message,
+    MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds, TopicHash,
+    ValidationMode, WhitelistSubscriptionFilter,
 };
-use phytomer_wire::MESSAGE_BYTES_MAX;
+use phytomer_wire::{MESSAGE_BYTES_MAX, Topic};
 
 use crate::{Error, GossipConfig, score};
 
@@ -36,8 +36,10 @@ const IDS_MAX: usize = 500;
 const HEARTBEAT_MIN_MS: u64 = 100;
 
 /// Gossip with a limit on what a peer may subscribe to.
-pub(crate) type Gossipsub =
-    Behaviour<IdentityTransform, MaxCountSubscriptionFilter<AllowAllSubscriptionFilter>>;
+pub(crate) type Gossipsub = Behaviour<IdentityTransform, Filter>;
+/// Keeps of what a peer says it listens to the topics that are known, and at most so many: names
+/// that peers make up cost nothing.
+type Filter = MaxCountSubscriptionFilter<WhitelistSubscriptionFilter>;
 
 /// The id of a message: the first 20 bytes of BLAKE3 over its topic, a zero byte and its content.
 pub(crate) fn message_id(topic: &str, data: &[u8]) -> [u8; ID_BYTES] {
@@ -90,18 +92,24 @@ pub(crate) fn behaviour(config: &GossipConfig) -> Result<Gossipsub, Error> {
         .max_control_messages_sent(IDS_MAX)
         .build()
         .map_err(|error| invalid(error.to_string()))?;
-    let filter = MaxCountSubscriptionFilter {
-        filter: AllowAllSubscriptionFilter {},
-        max_subscribed_topics: TOPICS_MAX,
-        max_subscriptions_per_request: 2 * TOPICS_MAX,
-    };
+    let anonymous = MessageAuthenticity::Anonymous;
     let mut gossip =
-        Behaviour::new_with_subscription_filter(MessageAuthenticity::Anonymous, settings, filter)
+        Behaviour::new_with_subscription_filter(anonymous, settings, filter(&config.topics))
             .map_err(|reason| invalid(reason.into()))?;
     gossip
         .with_peer_score(score_params(), score_thresholds())
         .map_err(invalid)?;
     Ok(gossip)
+}
+
+fn filter(topics: &[String]) -> Filter {
+    let own = std::iter::once(Topic::EVENTS.as_str());
+    let known = own.chain(topics.iter().map(String::as_str));
+    MaxCountSubscriptionFilter {
+        filter: WhitelistSubscriptionFilter(known.map(TopicHash::from_raw).collect()),
+        max_subscribed_topics: TOPICS_MAX,
+        max_subscriptions_per_request: 2 * TOPICS_MAX,
+    }
 }
 
 /// Our own score of a peer, and what gossip itself finds wrong: announcements that are not
@@ -131,6 +139,8 @@ fn score_thresholds() -> PeerScoreThresholds {
 
 #[cfg(test)]
 mod tests {
+    use libp2p::gossipsub::TopicSubscriptionFilter;
+
     use super::*;
 
     #[test]
@@ -139,6 +149,14 @@ mod tests {
         assert_eq!(message_id("a", b"b"), whole.as_bytes()[..ID_BYTES]);
         assert_ne!(message_id("a", b"b"), message_id("ab", b""));
         assert_ne!(message_id("", b"ab"), message_id("a", b"b"));
+    }
+
+    #[test]
+    fn of_topics_that_nobody_named_nothing_is_kept() {
+        let mut filter = filter(&["/phytomer/test/1".into()]);
+        let mut is_kept = |topic: &str| filter.can_subscribe(&TopicHash::from_raw(topic));
+        assert!(is_kept(Topic::EVENTS.as_str()) && is_kept("/phytomer/test/1"));
+        assert!(!is_kept("/phytomer/test/2") && !is_kept(&"x".repeat(65_000)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use phytomer_p2p::{Config, P2p, Parts, Transport, spawn};
+use phytomer_p2p::{Config, GossipConfig, P2p, Parts, Transport, spawn};
 use phytomer_store::{MemoryStore, Store};
 use phytomer_telemetry::MetricsRegistry;
 use phytomer_wire::{Network, Peer, PeerId, Topic};
@@ -77,6 +77,10 @@ impl Setup {
         Self {
             config: Config {
                 listen: listen.iter().map(ToString::to_string).collect(),
+                gossip: GossipConfig {
+                    topics: vec![TOPIC.as_str().into()],
+                    ..GossipConfig::default()
+                },
                 ..Config::default()
             },
             seed,
