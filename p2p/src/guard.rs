@@ -90,12 +90,15 @@ fn group(ip: IpAddr) -> IpAddr {
     }
 }
 
-/// Refuses connections of excluded peers and floods from one address.
+/// Refuses connections of denied and excluded peers and floods from one address.
 pub(crate) struct Guard {
     shared: Arc<Shared>,
     per_ip_max: usize,
     origins: Origins<ConnectionId>,
     allowed: Option<HashSet<PeerId>>,
+    /// Whom the settings deny, whatever is lifted later.
+    denied: HashSet<PeerId>,
+    /// Who was excluded, until it is admitted.
     excluded: HashSet<PeerId>,
 }
 
@@ -110,10 +113,17 @@ impl Guard {
             per_ip_max,
             origins: Origins::new(),
             allowed,
+            denied: HashSet::new(),
             excluded: HashSet::new(),
         }
     }
 
+    /// Refuses a peer for as long as the node runs.
+    pub(crate) fn deny(&mut self, peer: PeerId) {
+        self.denied.insert(peer);
+    }
+
+    /// Refuses a peer until [`Self::admit`].
     pub(crate) fn exclude(&mut self, peer: PeerId) {
         self.excluded.insert(peer);
     }
@@ -141,7 +151,7 @@ impl Guard {
             return Err(self.refuse(Refusal::Key));
         }
         let allowed = self.allowed.as_ref().is_none_or(|all| all.contains(peer));
-        if !allowed || self.excluded.contains(peer) {
+        if !allowed || self.denied.contains(peer) || self.excluded.contains(peer) {
             return Err(self.refuse(Refusal::Excluded));
         }
         Ok(())

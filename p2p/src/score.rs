@@ -1,5 +1,8 @@
 //! What a node thinks of a peer: each offence lowers it, time raises it again.
 
+use std::collections::HashMap;
+use std::hash::Hash;
+
 use phytomer_wire::Offence;
 
 /// After this time half of what is held against a peer is forgotten, in milliseconds.
@@ -10,6 +13,10 @@ pub(crate) const GRAYLIST_BELOW: f64 = -100.0;
 pub(crate) const GRAYLIST_MS: u64 = 10 * 60 * 1_000;
 /// The lowest that a peer can sink.
 pub(crate) const FLOOR: f64 = -200.0;
+
+/// Forgeries after which a peer is not heard, however far apart: they are proven, and cannot happen
+/// by accident.
+pub(crate) const FORGED_MAX: u8 = 3;
 
 /// How much an offence weighs.
 pub(crate) const fn weight(offence: Offence) -> f64 {
@@ -26,6 +33,7 @@ pub(crate) const fn weight(offence: Offence) -> f64 {
 pub(crate) struct Score {
     value: f64,
     at_ms: u64,
+    forged: u8,
 }
 
 impl Score {
@@ -39,13 +47,31 @@ impl Score {
     pub(crate) fn punish(&mut self, offence: Offence, now_ms: u64) -> bool {
         self.value = (self.value(now_ms) - weight(offence)).max(FLOOR);
         self.at_ms = now_ms.max(self.at_ms);
-        self.value < GRAYLIST_BELOW
+        let is_forged = offence == Offence::Forged;
+        self.forged = self.forged.saturating_add(u8::from(is_forged));
+        self.value < GRAYLIST_BELOW || (is_forged && self.forged >= FORGED_MAX)
     }
 
     /// Whether so little is held against the peer that it need not be remembered.
     pub(crate) fn is_forgotten(self, now_ms: u64) -> bool {
         self.value(now_ms) > -0.5
     }
+}
+
+/// Forgets the peer that the least is held against where `max` are remembered already, so that there
+/// is room for one more; says which.
+pub(crate) fn make_room<Id: Copy + Eq + Hash>(
+    scores: &mut HashMap<Id, Score>,
+    max: usize,
+    now_ms: u64,
+) -> Option<Id> {
+    if scores.len() < max {
+        return None;
+    }
+    let values = scores.iter().map(|(id, score)| (*id, score.value(now_ms)));
+    let (mildest, _) = values.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+    scores.remove(&mildest);
+    Some(mildest)
 }
 
 /// Lets so many things happen in a second, and twice as many in a burst.
@@ -97,14 +123,16 @@ mod tests {
     proptest! {
         #[test]
         fn a_score_stays_within_its_limits_and_is_forgiven(history in offences()) {
-            let (mut score, mut now) = (Score::default(), 0);
+            let (mut score, mut now, mut forged) = (Score::default(), 0, 0);
             for (offence, pause) in history {
                 now += pause;
                 let before = score.value(now);
                 let out = score.punish(offence, now);
                 let after = score.value(now);
                 prop_assert!(after <= before && (FLOOR..=0.0).contains(&after));
-                prop_assert_eq!(out, after < GRAYLIST_BELOW);
+                let is_forged = offence == Offence::Forged;
+                forged += u32::from(is_forged);
+                prop_assert_eq!(out, after < GRAYLIST_BELOW || (is_forged && forged >= 3));
                 prop_assert!(score.value(now + 1_000) >= after);
             }
             prop_assert!(score.is_forgotten(now + 10 * HALF_LIFE_MS));
@@ -124,6 +152,31 @@ mod tests {
             let allowed = u64::from(per_second) * (2 * 1_000 + now) / 1_000 + 1;
             prop_assert!(passed <= allowed, "{} passed, {} allowed", passed, allowed);
         }
+    }
+
+    #[test]
+    fn the_third_forgery_silences_a_peer_however_patient_it_is() {
+        let mut score = Score::default();
+        let out = [0, 1, 2].map(|number| score.punish(Offence::Forged, number * HALF_LIFE_MS));
+        assert_eq!(out, [false, false, true]);
+        assert!(!score.punish(Offence::Unresponsive, 4 * HALF_LIFE_MS));
+    }
+
+    #[test]
+    fn where_many_are_remembered_the_mildest_makes_room() {
+        let offences = [
+            (1, Offence::Forged),
+            (2, Offence::Unresponsive),
+            (3, Offence::Malformed),
+        ];
+        let mut scores: HashMap<u8, Score> = HashMap::new();
+        for (id, offence) in offences {
+            assert_eq!(make_room(&mut scores, 3, 0), None);
+            scores.entry(id).or_default().punish(offence, 0);
+        }
+        assert_eq!(make_room(&mut scores, 3, 0), Some(2));
+        assert_eq!(make_room(&mut scores, 3, 0), None);
+        assert!(scores.contains_key(&1) && scores.contains_key(&3));
     }
 
     #[test]

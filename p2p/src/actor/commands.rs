@@ -54,6 +54,8 @@ impl Actor {
                 let id = peer::to_libp2p(&peer);
                 self.swarm.behaviour_mut().guard().admit(&id);
                 self.scores.remove(&id);
+                // Gossip keeps its own copy, and would not hear the peer for long.
+                self.show_score(&id, 0.0);
                 self.save_and_tell(reply);
             }
             Command::Status { reply } => {

@@ -344,24 +344,30 @@ impl Actor {
             .offences
             .with_label_values(&[label])
             .inc();
-        if self.scores.len() >= super::SCORES_MAX && !self.scores.contains_key(&peer) {
-            return;
+        if !self.scores.contains_key(&peer)
+            && let Some(mildest) = score::make_room(&mut self.scores, super::SCORES_MAX, now_ms)
+        {
+            self.show_score(&mildest, 0.0);
         }
         let score = self.scores.entry(peer).or_default();
         let is_over = score.punish(offence, now_ms);
         let value = score.value(now_ms);
         tracing::debug!(%peer, ?offence, score = value, "offence");
-        let gossip = &mut self.swarm.behaviour_mut().gossip;
-        gossip.set_application_score(&peer, value);
-        let Some(id) = peer::to_wire(&peer) else {
-            return;
-        };
-        self.shared.update(id, |known| known.score = value);
+        self.show_score(&peer, value);
         if is_over {
             tracing::debug!(%peer, "not heard for a while");
             self.shared.metrics.graylisted.inc();
             let until_ms = now_ms + score::GRAYLIST_MS;
             self.exclude(peer, Exclusion::Until(until_ms));
+        }
+    }
+
+    /// Tells gossip, and who looks, what is thought of a peer now.
+    pub(super) fn show_score(&mut self, peer: &PeerId, value: f64) {
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        gossip.set_application_score(peer, value);
+        if let Some(id) = peer::to_wire(peer) {
+            self.shared.update(id, |known| known.score = value);
         }
     }
 

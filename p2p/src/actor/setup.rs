@@ -200,7 +200,7 @@ impl Actor {
             self.reserve_at(relay, address);
         }
         for id in &named.denied {
-            self.swarm.behaviour_mut().guard().exclude(*id);
+            self.swarm.behaviour_mut().guard().deny(*id);
         }
         for excluded in self.book.excluded() {
             let id = peer::to_libp2p(&excluded.peer);

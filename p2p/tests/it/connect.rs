@@ -106,6 +106,19 @@ async fn who_is_denied_not_allowed_or_too_much_for_the_memory_is_refused() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_the_settings_deny_stays_out_whatever_is_lifted() {
+    let a = Setup::new(1, &[QUIC]).spawn();
+    let me = a.local_peer();
+    let b = Setup::new(2, &[QUIC])
+        .with(|config| config.deny = vec![me.to_string()])
+        .spawn();
+    b.ban(me).await.unwrap();
+    b.unban(me).await.unwrap();
+    let dialled = a.dial(&b.address("udp").await).await;
+    assert!(dialled.is_err() && b.peers().is_empty(), "{dialled:?}");
+}
+
 /// The transport that a simulator would bring, made by hand.
 fn brought(seed: u8) -> Transport {
     let keypair = libp2p::identity::Keypair::ed25519_from_bytes([seed; 32]).unwrap();

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use libp2p::Stream;
-use phytomer_wire::{MESSAGE_BYTES_MAX, Network, Verdict};
+use phytomer_wire::{MESSAGE_BYTES_MAX, Network, Offence, Verdict};
 use prost::Message as _;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 use tokio_util::compat::Compat;
 
 use crate::raw::Raw;
-use crate::support::{Node, QUIC, Setup, TCP, TOPIC, resident_bytes, soon};
+use crate::support::{Node, QUIC, Setup, TCP, TOPIC, eventually, resident_bytes, soon};
 
 /// gossipsub's envelope (libp2p specs, pubsub/gossipsub).
 #[derive(Clone, PartialEq, prost::Message)]
@@ -261,5 +261,26 @@ async fn who_forges_messages_loses_its_hearing_and_others_keep_theirs() {
     let excluded = scene.victim.status().await.unwrap().excluded;
     assert_eq!(excluded.len(), 1);
     assert!(excluded[0].peer == raw.id && excluded[0].until_ms.is_some());
+    scene.serves().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_admitted_again_is_heard_again_at_once() {
+    let mut scene = Scene::new().await;
+    let honest = scene.honest.local_peer();
+    for _ in 0..3 {
+        scene.victim.report(honest, Offence::Forged);
+    }
+    eventually("the peer is sent away", || scene.victim.peers().is_empty()).await;
+    scene.victim.unban(honest).await.unwrap();
+    assert!(scene.victim.status().await.unwrap().excluded.is_empty());
+    let address = scene.victim.address("udp").await;
+    soon("the peers meet again", async {
+        // The honest node may find out only now that it was sent away.
+        while scene.honest.dial(&address).await.is_err() || scene.victim.peers().is_empty() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
     scene.serves().await;
 }
