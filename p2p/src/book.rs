@@ -168,21 +168,53 @@ impl Book {
         }
     }
 
-    /// Hears nothing of a peer any more.
-    pub(crate) fn exclude(&mut self, peer: PeerId, exclusion: Exclusion) {
+    /// Hears nothing of a peer any more; says who is heard again early for it, where too many are
+    /// excluded for a time.
+    pub(crate) fn exclude(&mut self, peer: PeerId, exclusion: Exclusion) -> Option<PeerId> {
+        let lifted = match exclusion {
+            Exclusion::ForGood => None,
+            Exclusion::Until(_) => self.first_to_be_heard(peer),
+        };
+        if let Some(lifted) = lifted {
+            self.admit(lifted);
+        }
+        if !self.entries.contains_key(&peer) {
+            // Where nobody can be forgotten the exclusion counts all the same.
+            self.make_room();
+        }
         let entry = self.entries.entry(peer).or_default();
         if entry.excluded != Some(Exclusion::ForGood) {
             entry.excluded = Some(exclusion);
         }
         self.changed.insert(peer);
+        lifted
     }
 
-    /// Hears a peer again.
+    /// Who is heard again first, where no further peer but `but` may be excluded for a time: half
+    /// of the book, so that offenders never crowd out everybody else.
+    fn first_to_be_heard(&self, but: PeerId) -> Option<PeerId> {
+        let others = self.entries.iter().filter(|(peer, _)| **peer != but);
+        let ends: Vec<(u64, PeerId)> = others
+            .filter_map(|(peer, entry)| match entry.excluded? {
+                Exclusion::Until(until_ms) => Some((until_ms, *peer)),
+                Exclusion::ForGood => None,
+            })
+            .collect();
+        let is_full = ends.len() >= (self.peers_max / 2).max(1);
+        let first = ends.into_iter().min();
+        first.filter(|_| is_full).map(|(_, peer)| peer)
+    }
+
+    /// Hears a peer again; forgets it where nothing else is known of it.
     pub(crate) fn admit(&mut self, peer: PeerId) {
-        if let Some(entry) = self.entries.get_mut(&peer) {
-            entry.excluded = None;
-            self.changed.insert(peer);
+        let Some(entry) = self.entries.get_mut(&peer) else {
+            return;
+        };
+        entry.excluded = None;
+        if entry.addresses.is_empty() && !entry.is_kept {
+            self.entries.remove(&peer);
         }
+        self.changed.insert(peer);
     }
 
     /// The peers whose time of exclusion is over; they are heard again.
@@ -265,20 +297,21 @@ impl Book {
         due.into_iter().take(count).map(|(peer, _)| *peer).collect()
     }
 
-    /// Forgets the worst peer where the book is full; says whether there is room now.
+    /// Forgets the worst peers where the book is full; says whether there is room now.
     fn make_room(&mut self) -> bool {
-        if self.entries.len() < self.peers_max {
-            return true;
+        while self.entries.len() >= self.peers_max {
+            let worst = self
+                .entries
+                .iter()
+                .filter(|(_, entry)| !entry.is_kept && entry.excluded.is_none())
+                .max_by_key(|(peer, entry)| {
+                    (entry.failures, std::cmp::Reverse(entry.seen_ms), **peer)
+                })
+                .map(|(peer, _)| *peer);
+            let Some(worst) = worst else { return false };
+            self.entries.remove(&worst);
+            self.changed.insert(worst);
         }
-        let worst = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| !entry.is_kept && entry.excluded.is_none())
-            .max_by_key(|(peer, entry)| (entry.failures, std::cmp::Reverse(entry.seen_ms), **peer))
-            .map(|(peer, _)| *peer);
-        let Some(worst) = worst else { return false };
-        self.entries.remove(&worst);
-        self.changed.insert(worst);
         true
     }
 }

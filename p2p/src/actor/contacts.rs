@@ -386,8 +386,10 @@ impl Actor {
     }
 
     pub(super) fn exclude(&mut self, peer: PeerId, exclusion: Exclusion) {
-        if let Some(id) = peer::to_wire(&peer) {
-            self.book.exclude(id, exclusion);
+        let id = peer::to_wire(&peer);
+        if let Some(lifted) = id.and_then(|id| self.book.exclude(id, exclusion)) {
+            let lifted = peer::to_libp2p(&lifted);
+            self.swarm.behaviour_mut().guard().admit(&lifted);
         }
         self.swarm.behaviour_mut().guard().exclude(peer);
         self.swarm.behaviour_mut().kad.remove_peer(&peer);

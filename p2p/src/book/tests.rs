@@ -72,6 +72,39 @@ fn who_an_operator_named_is_first_and_never_forgotten() {
     assert_eq!(book.due(9, 100, |_| false)[0], peer(1));
 }
 
+#[test]
+fn offenders_do_not_crowd_out_others_and_are_forgotten_with_their_exclusion() {
+    let mut book = book(8);
+    for number in 1..=8 {
+        book.learn(peer(number), &address(number), 0);
+    }
+    // Strangers of whom no address is known, each excluded for longer than the one before.
+    let lifted: Vec<Option<PeerId>> = (100..110)
+        .map(|number| book.exclude(peer(number), Exclusion::Until(u64::from(number))))
+        .collect();
+    assert_eq!(lifted[..4], [None; 4]);
+    let first = (100..106).map(|number| Some(peer(number)));
+    assert_eq!(lifted[4..], first.collect::<Vec<_>>());
+    assert_eq!((book.len(), book.excluded().len()), (8, 4));
+    // Who is excluded already takes no second place.
+    assert_eq!(book.exclude(peer(109), Exclusion::Until(200)), None);
+    let mut heard = book.readmit(150);
+    heard.sort();
+    assert_eq!(heard, [peer(106), peer(107), peer(108)]);
+    assert_eq!((book.len(), book.excluded().len()), (5, 1));
+    // A ban always counts, and what it takes too much is given back.
+    for number in 200..210 {
+        assert_eq!(book.exclude(peer(number), Exclusion::ForGood), None);
+        book.learn(peer(number), &address(number), 0);
+    }
+    assert!(book.len() > 8);
+    for number in 200..210 {
+        book.admit(peer(number));
+    }
+    book.learn(peer(300), &address(1), 0);
+    assert_eq!(book.len(), 8);
+}
+
 proptest! {
     /// A stranger can fill the book with whatever it likes: it stays within its limits, and what
     /// is forgotten is told once.
