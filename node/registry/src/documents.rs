@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use alloy::primitives::B256;
 use bytes::Bytes;
-use phytomer_store::{Batch, Store, Table};
+use phytomer_store::{Batch, KeyRange, Order, Store, Table};
 
 use crate::error::Error;
 
@@ -14,6 +14,11 @@ const IDEMPOTENCY_PREFIX: u8 = b'k';
 /// First byte of the keys of this crate in [`Table::Indexes`]: BLAKE3 of a credential's bytes →
 /// its credential hash, so that it is found as a blob too.
 const CREDENTIAL_BLOB_PREFIX: u8 = b'b';
+/// First byte of the keys of this crate in [`Table::Indexes`]: a number that rises with each draft,
+/// 8 bytes, then BLAKE3 of what it held → nothing.
+const ORDER_PREFIX: u8 = b'o';
+/// Bytes of such a key before the hash.
+const ORDER_BYTES: usize = 9;
 /// Key of the counter of status indexes in [`Table::Meta`].
 const STATUS_INDEX_KEY: &[u8] = b"registry/next-status-index";
 
@@ -36,6 +41,8 @@ pub struct Documents {
 #[derive(Default)]
 pub(crate) struct Draft {
     batch: Batch,
+    /// What others may ask for, by hash.
+    contents: Vec<blake3::Hash>,
 }
 
 impl Draft {
@@ -44,6 +51,7 @@ impl Draft {
         let hash = blake3::hash(&photo);
         self.batch
             .put(Table::Blobs, hash.as_bytes().to_vec(), photo);
+        self.contents.push(hash);
         hash
     }
 
@@ -54,6 +62,7 @@ impl Draft {
             .put(Table::Indexes, credential_blob_key(blob), hash.to_vec());
         self.batch
             .put(Table::Credentials, hash.to_vec(), credential);
+        self.contents.push(blob);
     }
 
     /// Remembers which credential an idempotency key led to.
@@ -90,6 +99,26 @@ impl Documents {
         }
     }
 
+    /// The BLAKE3 hashes of the documents that were written last, the newest first, at most `limit`;
+    /// one that was written twice is named twice. Blocks while it reads.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub fn newest(&self, limit: usize) -> Result<Vec<[u8; 32]>, phytomer_store::Error> {
+        let reader = self.store.snapshot();
+        let order = KeyRange::prefix(&[ORDER_PREFIX]);
+        let mut newest = Vec::new();
+        for entry in reader
+            .scan(Table::Indexes, order, Order::Descending)
+            .take(limit)
+        {
+            let (key, _) = entry?;
+            let hash = key.get(ORDER_BYTES..).map(<[u8; 32]>::try_from);
+            newest.extend(hash.and_then(Result::ok));
+        }
+        Ok(newest)
+    }
+
     /// Has a credential found by the BLAKE3 hash of its bytes too, and returns that. Those that
     /// earlier versions wrote are not indexed yet.
     pub(crate) async fn index_credential(
@@ -110,8 +139,32 @@ impl Documents {
 
     /// Writes a draft durably.
     pub(crate) async fn write(&self, draft: Draft) -> Result<(), Error> {
-        let store = Arc::clone(&self.store);
-        blocking(move || Ok(store.write(draft.batch)?)).await
+        let documents = self.clone();
+        blocking(move || {
+            let Draft {
+                mut batch,
+                contents,
+            } = draft;
+            let number = documents.next_order()?;
+            for content in contents {
+                batch.put(Table::Indexes, order_key(number, content), Bytes::new());
+            }
+            Ok(documents.store.write(batch)?)
+        })
+        .await
+    }
+
+    /// A number above those of the drafts that were written. Two drafts at once may share one.
+    fn next_order(&self) -> Result<u64, phytomer_store::Error> {
+        let reader = self.store.snapshot();
+        let order = KeyRange::prefix(&[ORDER_PREFIX]);
+        let mut last = reader.scan(Table::Indexes, order, Order::Descending);
+        let Some((key, _)) = last.next().transpose()? else {
+            return Ok(0);
+        };
+        let number = key.get(1..ORDER_BYTES).map(<[u8; 8]>::try_from);
+        let number = number.and_then(Result::ok).map(u64::from_be_bytes);
+        Ok(number.map_or(0, |number| number.saturating_add(1)))
     }
 
     /// A photo by its hash.
@@ -189,6 +242,13 @@ fn credential_blob_key(hash: blake3::Hash) -> Vec<u8> {
     bytes
 }
 
+fn order_key(number: u64, content: blake3::Hash) -> Vec<u8> {
+    let mut bytes = vec![ORDER_PREFIX];
+    bytes.extend_from_slice(&number.to_be_bytes());
+    bytes.extend_from_slice(content.as_bytes());
+    bytes
+}
+
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
@@ -252,6 +312,27 @@ mod tests {
         assert_eq!(indexed.unwrap(), blake3::hash(b"old"));
         assert_eq!(content(b"old").unwrap(), "old");
         assert_eq!(content(b"other"), None);
+    }
+
+    #[tokio::test]
+    async fn what_was_written_last_is_listed_first() {
+        let documents = Documents::new(Arc::new(MemoryStore::new()));
+        assert!(documents.newest(9).unwrap().is_empty());
+        let mut expected = Vec::new();
+        for number in 0..300_u16 {
+            let mut draft = Draft::default();
+            let bytes = number.to_be_bytes();
+            if number % 2 == 0 {
+                draft.photo(Bytes::copy_from_slice(&bytes));
+            } else {
+                draft.credential(B256::left_padding_from(&bytes), bytes.to_vec());
+            }
+            documents.write(draft).await.unwrap();
+            expected.insert(0, *blake3::hash(&bytes).as_bytes());
+        }
+        assert_eq!(documents.newest(1000).unwrap(), expected);
+        assert_eq!(documents.newest(3).unwrap(), expected[..3]);
+        assert!(documents.newest(0).unwrap().is_empty());
     }
 
     #[tokio::test]
