@@ -102,7 +102,7 @@ async fn serve(shared: &Arc<Shared>, slot: &Slot, mut stream: ByteStream) -> Res
         let wanted = want.start..want.end;
         let due = Instant::now() + slot.slots.turn_timeout;
         if wanted.is_empty() {
-            let have = match open(shared, slot, due, id).await? {
+            let have = match open(shared, slot, due, id).await {
                 Opened::Here(content) => tell(&content),
                 Opened::Nothing => Have::default(),
                 Opened::Busy => busy(),
@@ -120,7 +120,7 @@ async fn serve(shared: &Arc<Shared>, slot: &Slot, mut stream: ByteStream) -> Res
             transfer.send_gone(wanted.start).await?;
             continue;
         };
-        match open(shared, slot, due, id).await? {
+        match open(shared, slot, due, id).await {
             Opened::Here(content) => transfer.send(&Arc::new(content), wanted).await?,
             Opened::Nothing | Opened::Busy => transfer.send_gone(wanted.start).await?,
         }
@@ -164,17 +164,17 @@ enum Opened {
     Busy,
 }
 
-async fn open(
-    shared: &Arc<Shared>,
-    slot: &Slot,
-    due: Instant,
-    id: BlobId,
-) -> Result<Opened, Error> {
+async fn open(shared: &Arc<Shared>, slot: &Slot, due: Instant, id: BlobId) -> Opened {
     let Some(_turn) = slot.opening(due).await else {
-        return Ok(Opened::Busy);
+        return Opened::Busy;
     };
-    let content = shared.blocking(move |library| library.content(id)).await?;
-    Ok(content.map_or(Opened::Nothing, Opened::Here))
+    let content = shared.blocking(move |library| library.content(id)).await;
+    // Its files may be on the move, for a repair: who asks again finds them.
+    let content = content.unwrap_or_else(|error| {
+        debug!(%id, %error, "content cannot be opened");
+        None
+    });
+    content.map_or(Opened::Nothing, Opened::Here)
 }
 
 async fn send<M: Message>(

@@ -70,8 +70,9 @@ pub(super) struct Download<'a> {
     /// Peers that have some of it but cannot prove its size.
     unsized_peers: Vec<Found>,
     begun: Option<Begun>,
-    /// Since when nobody has had anything to give.
-    starving: Instant,
+    /// When the last span came, or the fetch began: peers that only say that they have something
+    /// do not keep it going.
+    received: Instant,
     events: mpsc::Sender<Event>,
     inbox: mpsc::Receiver<Event>,
     /// All tasks of this fetch; they end with it.
@@ -95,7 +96,7 @@ impl<'a> Download<'a> {
             to_probe: VecDeque::new(),
             unsized_peers: Vec::new(),
             begun: None,
-            starving: Instant::now(),
+            received: Instant::now(),
             events,
             inbox,
             tasks: JoinSet::new(),
@@ -138,16 +139,12 @@ impl<'a> Download<'a> {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.is_done() {
-            if self.is_starving() {
-                if self.starving.elapsed() >= search_timeout {
-                    let asked = self.candidates.len();
-                    return Err(Error::NoProvider {
-                        id: self.wanted.id,
-                        asked,
-                    });
-                }
-            } else {
-                self.starving = Instant::now();
+            if self.is_starving() && self.received.elapsed() >= search_timeout {
+                let asked = self.candidates.len();
+                return Err(Error::NoProvider {
+                    id: self.wanted.id,
+                    asked,
+                });
             }
             tokio::select! {
                 Some(event) = self.inbox.recv() => self.on_event(event).await?,
@@ -269,6 +266,7 @@ impl<'a> Download<'a> {
                 }
             }
             Event::Received { peer, span } => {
+                self.received = Instant::now();
                 self.shared.metrics.fetched.inc_by(self.span_bytes(span));
                 self.step(Input::Received { peer, span });
                 self.on_written();
