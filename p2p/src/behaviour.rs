@@ -15,6 +15,7 @@ use libp2p::{
 
 use crate::gossip::{self, Gossipsub};
 use crate::guard::Guard;
+use crate::providers::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, Providers};
 use crate::shared::Shared;
 use crate::streams;
 use crate::{Config, Error};
@@ -28,12 +29,17 @@ const FAMILY: &str = "/phytomer/1";
 const CONNECTIONS_PER_PEER_MAX: u32 = 3;
 /// How long a question to the routing table may take.
 pub(crate) const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Contents whose providers are kept.
-const PROVIDED_KEYS_MAX: usize = 65_536;
-/// Providers that are kept for one content.
-const PROVIDERS_PER_KEY_MAX: usize = 20;
+/// For how long others are believed to provide something: some rounds of announcements.
+const PROVIDER_TTL: Duration = Duration::from_secs(6 * 60 * 60);
 /// The largest message of the routing table, in bytes.
-const KAD_BYTES_MAX: usize = 16 << 10;
+const KAD_BYTES_MAX: usize = 32 << 10;
+/// Peers that an answer of the routing table names: the nearest ones, and as many providers.
+const KAD_PEERS_MAX: usize = 2 * kad::K_VALUE.get();
+/// The longest that the routing table tells of one peer, in bytes: its addresses, one more over
+/// which it was dialled, each with the peer's id at its end, and the id itself.
+const KAD_PEER_BYTES_MAX: usize = (ADDRESSES_MAX + 1) * (ADDRESS_BYTES_MAX + 44) + 52;
+// Who asks must get an answer, whatever the peers in it told of themselves.
+const _: () = assert!(KAD_PEERS_MAX * KAD_PEER_BYTES_MAX < KAD_BYTES_MAX);
 /// How often a connection is tested.
 const PING_INTERVAL: Duration = Duration::from_secs(15);
 /// How long the answer may take.
@@ -58,7 +64,7 @@ pub(crate) struct Behaviour {
     pub(crate) streams: streams::Behaviour,
     pub(crate) identify: identify::Behaviour,
     ping: ping::Behaviour,
-    pub(crate) kad: kad::Behaviour<kad::store::MemoryStore>,
+    pub(crate) kad: kad::Behaviour<Providers>,
     mdns: Toggle<mdns::tokio::Behaviour>,
     relay_client: relay::client::Behaviour,
     relay_server: Toggle<relay::Behaviour>,
@@ -151,17 +157,7 @@ fn connection_limits(config: &Config) -> connection_limits::ConnectionLimits {
         .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX))
 }
 
-fn routing(local: PeerId) -> kad::Behaviour<kad::store::MemoryStore> {
-    let store = kad::store::MemoryStore::with_config(
-        local,
-        kad::store::MemoryStoreConfig {
-            // Only who provides what is kept here, never values of strangers.
-            max_records: 0,
-            max_value_bytes: 0,
-            max_providers_per_key: PROVIDERS_PER_KEY_MAX,
-            max_provided_keys: PROVIDED_KEYS_MAX,
-        },
-    );
+fn routing(local: PeerId) -> kad::Behaviour<Providers> {
     let mut config = kad::Config::new(KAD);
     config
         .set_query_timeout(QUERY_TIMEOUT)
@@ -170,9 +166,11 @@ fn routing(local: PeerId) -> kad::Behaviour<kad::store::MemoryStore> {
         .set_max_packet_size(KAD_BYTES_MAX)
         .set_replication_interval(None)
         .set_publication_interval(None)
+        .set_provider_publication_interval(None)
+        .set_provider_record_ttl(Some(PROVIDER_TTL))
         .set_periodic_bootstrap_interval(None)
         .set_parallelism(NonZeroUsize::MIN.saturating_add(2));
-    kad::Behaviour::with_config(local, store, config)
+    kad::Behaviour::with_config(local, Providers::new(local), config)
 }
 
 fn relaying() -> relay::Config {

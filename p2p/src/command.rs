@@ -46,7 +46,7 @@ pub(crate) enum Command {
     },
     Provide {
         key: ContentKey,
-        reply: Reply<()>,
+        reply: Reply<Result<(), NetworkError>>,
     },
     Withdraw {
         key: ContentKey,

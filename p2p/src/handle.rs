@@ -257,8 +257,9 @@ impl Network for P2p {
     }
 
     async fn provide(&self, key: ContentKey) -> Result<(), NetworkError> {
-        let asked = self.ask(|reply| Command::Provide { key, reply }).await;
-        asked.ok_or(NetworkError::Closed)
+        self.ask(|reply| Command::Provide { key, reply })
+            .await
+            .unwrap_or(Err(NetworkError::Closed))
     }
 
     async fn withdraw(&self, key: ContentKey) -> Result<(), NetworkError> {

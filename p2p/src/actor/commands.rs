@@ -32,8 +32,7 @@ impl Actor {
                 reply,
             } => self.open(peer::to_libp2p(&peer), protocol, reply),
             Command::Provide { key, reply } => {
-                self.provide(key);
-                let _ = reply.send(());
+                let _ = reply.send(self.provide(key));
             }
             Command::Withdraw { key, reply } => {
                 self.withdraw(key);

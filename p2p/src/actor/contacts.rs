@@ -1,6 +1,7 @@
 //! Peers that are connected: who they are, and what is held against them.
 
 use libp2p::core::connection::ConnectedPoint;
+use libp2p::kad::KBucketKey;
 use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId, identify};
 use phytomer_wire::{Direction, KeyExchange, Offence, Peer, Protocol, Route};
@@ -10,12 +11,18 @@ use super::{Actor, Greeted};
 use crate::behaviour::KAD;
 use crate::book::Exclusion;
 use crate::links::{Input, Links, Output, Standing};
+use crate::pace::Pace;
+use crate::providers::{ADDRESS_BYTES_MAX, ADDRESSES_MAX};
 use crate::shared::Known;
 use crate::streams::PeerStream;
 use crate::{address, greeting, peer, score};
 
 /// Addresses that are believed of one peer at a time.
-const ADDRESSES_HEARD_MAX: usize = 16;
+const ADDRESSES_HEARD_MAX: usize = 8;
+/// How often a peer may tell anew what it is at once: a node that starts finds out many things.
+const TOLD_BURST: u32 = 20;
+/// After this time a peer may tell once more, in milliseconds.
+const TOLD_EVERY_MS: u64 = 10_000;
 /// The longest name of a program that is shown, in characters.
 const AGENT_CHARS_MAX: usize = 64;
 /// What a node that relays speaks (libp2p specs, relay/circuit-v2).
@@ -37,6 +44,7 @@ pub(super) struct Identified {
     addresses: Vec<Multiaddr>,
     routes: bool,
     pub(super) relays: bool,
+    pace: Pace,
 }
 
 impl Actor {
@@ -244,6 +252,14 @@ impl Actor {
     }
 
     pub(super) fn on_identified(&mut self, peer: PeerId, id: ConnectionId, info: identify::Info) {
+        let now_ms = self.now_ms();
+        let told = self.identified.get(&peer);
+        let mut pace = told.map_or(Pace::default(), |told| told.pace);
+        if !pace.take(TOLD_BURST, TOLD_EVERY_MS, now_ms) {
+            self.punish(peer, Offence::Flood);
+            self.swarm.close_connection(id);
+            return;
+        }
         let speaks = |name: &str| info.protocols.iter().any(|known| known.as_ref() == name);
         let greets = speaks(Protocol::HANDSHAKE.as_str());
         let policy = self.shared.policy.read().clone();
@@ -258,6 +274,7 @@ impl Actor {
                 .collect(),
             routes: speaks(KAD.as_ref()),
             relays: speaks(RELAY),
+            pace,
         };
         let agent = told.agent.clone();
         self.identified.insert(peer, told);
@@ -280,9 +297,34 @@ impl Actor {
         };
         for address in &told.addresses {
             self.book.learn(id, address, now_ms);
-            if told.routes {
-                let kad = &mut self.swarm.behaviour_mut().kad;
-                kad.add_address(&peer, address.clone());
+        }
+        let addresses = told.addresses.iter();
+        let routed: Vec<Multiaddr> = addresses
+            .filter(|address| told.routes && address.len() <= ADDRESS_BYTES_MAX)
+            .take(ADDRESSES_MAX)
+            .cloned()
+            .collect();
+        if routed.is_empty() {
+            return;
+        }
+        // The routing table lets nothing go by itself of what the peer told before.
+        let kad = &mut self.swarm.behaviour_mut().kad;
+        let key = KBucketKey::from(peer);
+        let bucket = kad.kbucket(peer);
+        let mut entries = bucket.iter().flat_map(|bucket| bucket.iter());
+        let entry = entries.find(|entry| *entry.node.key == key);
+        let before = entry.map(|entry| entry.node.value.clone().into_vec());
+        drop(entries);
+        if before.is_none() {
+            // It may wait for a place, and what it told is not shown then.
+            kad.remove_peer(&peer);
+        }
+        for address in &routed {
+            kad.add_address(&peer, address.clone());
+        }
+        for address in before.unwrap_or_default() {
+            if !routed.contains(&address::split(address.clone()).1) {
+                kad.remove_address(&peer, &address);
             }
         }
     }
@@ -392,7 +434,9 @@ impl Actor {
             self.swarm.behaviour_mut().guard().admit(&lifted);
         }
         self.swarm.behaviour_mut().guard().exclude(peer);
-        self.swarm.behaviour_mut().kad.remove_peer(&peer);
+        let kad = &mut self.swarm.behaviour_mut().kad;
+        kad.remove_peer(&peer);
+        kad.store_mut().forget(&peer);
         self.give_up(peer, "the peer is excluded");
         self.close(peer);
     }

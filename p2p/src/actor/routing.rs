@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use libp2p::kad::{
     Event, GetClosestPeersError, GetClosestPeersOk, GetProvidersOk, InboundRequest, Mode, QueryId,
-    QueryResult, RecordKey, store::RecordStore,
+    QueryInfo, QueryResult, RecordKey, store::RecordStore,
 };
 use libp2p::{Multiaddr, PeerId};
-use phytomer_wire::ContentKey;
+use phytomer_wire::{ContentKey, NetworkError};
 use tokio::sync::oneshot;
 
 use super::Actor;
 use crate::links::{Links, Standing};
-use crate::{address, peer};
+use crate::{address, peer, providers};
 
 /// The first pause between two looks for peers, in milliseconds.
 pub(super) const LOOKUP_PAUSE_MS: u64 = 500;
@@ -25,6 +25,10 @@ const PROVIDERS_MAX: usize = 32;
 const QUERIES_MAX: usize = 256;
 /// Addresses that are believed of a peer that others know.
 const ADDRESSES_TOLD_MAX: usize = 4;
+/// Announcements of own contents under way at once.
+const ANNOUNCEMENTS_MAX: usize = 16;
+/// Announcements that are begun at once.
+const ANNOUNCED_MAX: usize = 4;
 /// How long a question for providers may take.
 const PROVIDERS_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -36,16 +40,36 @@ pub(super) struct ProviderQuery {
 }
 
 impl Actor {
-    pub(super) fn provide(&mut self, key: ContentKey) {
-        let kad = &mut self.swarm.behaviour_mut().kad;
-        if let Err(error) = kad.start_providing(RecordKey::new(&key)) {
-            tracing::warn!(%error, "content is not announced: too much is provided");
-        }
+    /// Provides a content, which is announced as soon as somebody is there to hear of it.
+    pub(super) fn provide(&mut self, key: ContentKey) -> Result<(), NetworkError> {
+        let max = providers::OWN_MAX;
+        let store = self.swarm.behaviour_mut().kad.store_mut();
+        store
+            .provide(key)
+            .map_err(|_| NetworkError::TooManyProvided { max })
     }
 
     pub(super) fn withdraw(&mut self, key: ContentKey) {
+        let store = self.swarm.behaviour_mut().kad.store_mut();
+        store.withdraw(key);
+    }
+
+    /// Announces some of what this node provides, and forgets what others no longer provide.
+    fn tick_providers(&mut self, now_ms: u64) {
         let kad = &mut self.swarm.behaviour_mut().kad;
-        kad.stop_providing(&RecordKey::new(&key));
+        kad.store_mut().purge(std::time::Instant::now(), now_ms);
+        let known = kad.kbuckets().map(|bucket| bucket.num_entries()).sum();
+        let running = kad.iter_queries();
+        let running = running
+            .filter(|query| matches!(query.info(), QueryInfo::AddProvider { .. }))
+            .count();
+        let free = ANNOUNCEMENTS_MAX.saturating_sub(running);
+        let count = free.min(ANNOUNCED_MAX);
+        for key in kad.store_mut().announce(known, now_ms, count) {
+            if let Err(error) = kad.start_providing(RecordKey::new(&key)) {
+                tracing::debug!(%error, "content is not announced");
+            }
+        }
     }
 
     pub(super) fn find_providers(
@@ -179,6 +203,7 @@ impl Actor {
     }
 
     pub(super) fn tick_lookups(&mut self, now_ms: u64) {
+        self.tick_providers(now_ms);
         let late: Vec<QueryId> = self
             .provider_queries
             .iter()

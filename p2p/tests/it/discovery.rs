@@ -111,19 +111,22 @@ async fn who_provides_content_is_found_and_reached_and_withdrawn() {
             .with(|c| (c.bootstrap, c.peers_target) = (bootstrap, 1))
             .spawn()
     };
-    let (holder, seeker) = (join(2), join(3));
+    let (key, other) = ([7; 32], [8; 32]);
+    let seeker = join(3);
+    let holder = Setup::new(2, &[QUIC]).with(|c| c.peers_target = 1).spawn();
+    // Told once, while nobody is there to hear of it.
+    holder.provide(key).await.unwrap();
+    holder.dial(&address).await.unwrap();
     for node in [&holder, &seeker] {
         connected(node, first.local_peer()).await;
     }
-    let (key, other) = ([7; 32], [8; 32]);
     let found = soon("the provider is found", async {
         loop {
-            // Announced again until the routing table knows where to.
-            holder.provide(key).await.unwrap();
             let found = seeker.providers(key).await.unwrap();
             if !found.is_empty() {
                 return found;
             }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     })
     .await;

@@ -7,6 +7,7 @@ mod connect;
 mod discovery;
 mod economy;
 mod hostile_gossip;
+mod hostile_routing;
 mod hostile_streams;
 mod post_quantum;
 mod raw;

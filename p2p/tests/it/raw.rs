@@ -11,7 +11,7 @@ use libp2p::swarm::SwarmEvent;
 use libp2p::{
     Multiaddr, PeerId, Stream, StreamProtocol, Swarm, SwarmBuilder, Transport, tcp, tls, yamux,
 };
-use libp2p_stream::{Behaviour, Control, OpenStreamError};
+use libp2p_stream::{Behaviour, Control, IncomingStreams, OpenStreamError};
 use multistream_select::{Version, dialer_select_proto};
 use phytomer_wire::codec;
 use phytomer_wire::handshake::Hello;
@@ -133,6 +133,12 @@ impl Raw {
             .open_stream(self.remote, StreamProtocol::new(protocol))
             .await?;
         Ok(opened.compat())
+    }
+
+    /// Streams that the other side opens for a protocol.
+    pub(crate) fn accept(&self, protocol: &'static str) -> IncomingStreams {
+        let mut control = self.control.clone();
+        control.accept(StreamProtocol::new(protocol)).unwrap()
     }
 
     /// Greets as a node of a network does.

@@ -237,6 +237,12 @@ pub enum NetworkError {
         /// The protocol or topic.
         name: &'static str,
     },
+    /// The node provides as much as it can announce.
+    #[error("at most {max} contents can be provided; withdraw some")]
+    TooManyProvided {
+        /// The limit.
+        max: usize,
+    },
     /// The network has stopped.
     #[error("the network has stopped")]
     Closed,

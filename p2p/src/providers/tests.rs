@@ -1,0 +1,108 @@
+use std::time::Duration;
+
+use libp2p::Multiaddr;
+
+use super::*;
+
+fn key(number: usize) -> ContentKey {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(&number.to_be_bytes());
+    key
+}
+
+fn record(number: usize, provider: PeerId) -> ProviderRecord {
+    ProviderRecord::new(RecordKey::new(&key(number)), provider, Vec::new())
+}
+
+#[test]
+fn a_record_is_as_small_as_a_content_needs() {
+    let mut store = Providers::new(PeerId::random());
+    let peer = PeerId::random();
+    for len in [0, 31, 33, 16_000] {
+        let record = ProviderRecord::new(vec![1; len], peer, Vec::new());
+        assert!(store.add_provider(record).is_err(), "{len}");
+    }
+    let mut told = record(1, peer);
+    let long = format!("/dns4/{}.example/tcp/1", "a".repeat(200));
+    told.addresses.push(long.parse().unwrap());
+    let short =
+        |port: usize| -> Multiaddr { format!("/ip4/192.0.2.1/tcp/{port}").parse().unwrap() };
+    told.addresses.extend((1..100).map(short));
+    store.add_provider(told).unwrap();
+    let kept = store.providers(&RecordKey::new(&key(1)));
+    assert_eq!(kept[0].addresses, [1, 2, 3, 4].map(short));
+}
+
+#[test]
+fn strangers_fill_their_part_alone_and_own_contents_always_find_room() {
+    let mut store = Providers::new(PeerId::random());
+    let mut taken = 0;
+    for _ in 0..20 {
+        let peer = PeerId::random();
+        let of_peer = (0..3_000).filter(|n| store.add_provider(record(taken + n, peer)).is_ok());
+        let count = of_peer.count();
+        assert!(count <= PER_PROVIDER_MAX);
+        taken += count;
+    }
+    assert_eq!((taken, store.foreign_len), (FOREIGN_MAX, FOREIGN_MAX));
+    for number in 0..OWN_MAX {
+        store.provide(key(number)).unwrap();
+    }
+    assert!(store.provide(key(OWN_MAX)).is_err());
+    // What is known may be told again, and what is withdrawn makes room.
+    store.provide(key(0)).unwrap();
+    store.withdraw(key(0));
+    store.provide(key(OWN_MAX)).unwrap();
+    assert_eq!(store.provided().count(), OWN_MAX);
+}
+
+#[test]
+fn what_expires_or_is_taken_back_makes_room() {
+    let mut store = Providers::new(PeerId::random());
+    let now = Instant::now();
+    let peers: Vec<PeerId> = iter::repeat_with(PeerId::random)
+        .take(PER_KEY_MAX + 1)
+        .collect();
+    for (number, peer) in peers.iter().enumerate() {
+        let mut record = record(1, *peer);
+        record.expires = Some(now + Duration::from_secs(number as u64));
+        assert_eq!(store.add_provider(record).is_ok(), number < PER_KEY_MAX);
+    }
+    store.purge(now + Duration::from_secs(4), 0);
+    assert_eq!(
+        store.providers(&RecordKey::new(&key(1))).len(),
+        PER_KEY_MAX - 5
+    );
+    store.remove_provider(&RecordKey::new(&key(1)), &peers[10]);
+    store.forget(&peers[11]);
+    assert_eq!(store.foreign_len, PER_KEY_MAX - 7);
+    assert_eq!(store.counts.len(), PER_KEY_MAX - 7);
+    for peer in &peers {
+        store.forget(peer);
+    }
+    assert!(store.foreign.is_empty() && store.counts.is_empty());
+    assert_eq!(store.foreign_len, 0);
+}
+
+#[test]
+fn contents_are_announced_once_somebody_hears_and_again_as_the_network_grows_and_ages() {
+    let mut store = Providers::new(PeerId::random());
+    for number in 0..3 {
+        store.provide(key(number)).unwrap();
+    }
+    assert!(store.announce(0, 0, 9).is_empty());
+    assert_eq!(store.announce(1, 1, 2), [key(0), key(1)]);
+    assert_eq!(store.announce(1, 2, 2), [key(2)]);
+    assert!(store.announce(1, 3, 9).is_empty());
+    // The table has doubled.
+    assert_eq!(store.announce(2, 4, 9).len(), 3);
+    assert!(store.announce(3, 5, 9).is_empty());
+    store.withdraw(key(1));
+    store.provide(key(7)).unwrap();
+    assert_eq!(store.announce(3, 6, 9), [key(7)]);
+    assert!(store.announce(3, 3 + ROUND_MS, 9).is_empty());
+    assert_eq!(store.announce(3, 4 + ROUND_MS, 9), [key(0), key(2), key(7)]);
+    // Everybody left, and somebody came.
+    assert!(store.announce(0, 5 + ROUND_MS, 9).is_empty());
+    assert_eq!(store.announce(1, 6 + ROUND_MS, 9).len(), 3);
+}
