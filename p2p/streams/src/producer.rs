@@ -3,14 +3,16 @@
 //! A producer numbers its records. What is kept of it are the last batches and their offsets, so
 //! that a repetition gets the answer that the first one got, or would have got.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 
-use crate::{Offset, SequenceError};
+use crate::{Offset, SequenceError, StreamName};
 
 /// Batches of a producer whose offsets are remembered: as many as a Kafka producer has under way
 /// (`max.in.flight.requests.per.connection`).
 pub(crate) const BATCHES_KEPT: usize = 5;
+/// Producers of which it is remembered that a batch was refused.
+const REFUSED_MAX: usize = 4_096;
 
 /// An idempotent producer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -142,6 +144,74 @@ impl ProducerState {
     }
 }
 
+/// Batches that were not written because the disk was full, while their producers had others under
+/// way. Of a producer that is not known every first number is taken, so the others must not come
+/// before them: the one that was refused would seem to be a repetition.
+#[derive(Debug, Default)]
+pub(crate) struct RefusedBatches {
+    /// The first of each producer in a stream.
+    first: HashMap<(StreamName, ProducerId), (ProducerEpoch, i32)>,
+}
+
+impl RefusedBatches {
+    /// A batch was not written.
+    pub(crate) fn note(&mut self, stream: &StreamName, sequence: Sequence) {
+        let key = (stream.clone(), sequence.producer);
+        let noted = (sequence.epoch, sequence.first);
+        let replaces = match self.first.get(&key) {
+            Some((epoch, first)) => {
+                let earlier = *epoch == sequence.epoch && is_before(sequence.first, *first);
+                earlier || *epoch < sequence.epoch
+            }
+            None => self.first.len() < REFUSED_MAX,
+        };
+        if replaces {
+            self.first.insert(key, noted);
+        }
+    }
+
+    /// Whether a batch may be taken: not behind one that was refused.
+    pub(crate) fn check(
+        &self,
+        stream: &StreamName,
+        sequence: Sequence,
+    ) -> Result<(), SequenceError> {
+        if self.first.is_empty() {
+            return Ok(());
+        }
+        match self.first.get(&(stream.clone(), sequence.producer)) {
+            Some((epoch, first))
+                if *epoch == sequence.epoch && is_before(*first, sequence.first) =>
+            {
+                Err(SequenceError::OutOfOrder {
+                    expected: *first,
+                    found: sequence.first,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A batch was taken.
+    pub(crate) fn taken(&mut self, stream: &StreamName, sequence: Sequence) {
+        if self.first.is_empty() {
+            return;
+        }
+        let key = (stream.clone(), sequence.producer);
+        let over = |(epoch, first): &(ProducerEpoch, i32)| {
+            *epoch < sequence.epoch || (*epoch == sequence.epoch && *first == sequence.first)
+        };
+        if self.first.get(&key).is_some_and(over) {
+            self.first.remove(&key);
+        }
+    }
+}
+
+/// Whether a sequence number comes before another: it lies in the half of the circle before it.
+fn is_before(one: i32, other: i32) -> bool {
+    one != other && (other.wrapping_sub(one) & i32::MAX) <= i32::MAX / 2
+}
+
 /// The sequence number `count` records on.
 fn advance(sequence: i32, count: u32) -> i32 {
     sequence.wrapping_add_unsigned(count) & i32::MAX
@@ -242,6 +312,30 @@ mod tests {
             Err(SequenceError::Duplicate { .. })
         ));
         assert!(matches!(decide(5), Err(SequenceError::OutOfOrder { .. })));
+    }
+
+    #[test]
+    fn nothing_comes_before_what_was_refused() {
+        let stream: StreamName = "plants".parse().unwrap();
+        let mut refused = RefusedBatches::default();
+        refused.note(&stream, sequence(3, 2));
+        refused.note(&stream, sequence(3, i32::MAX));
+        refused.note(&stream, sequence(3, 7));
+        let check = |refused: &RefusedBatches, epoch, first| {
+            refused.check(&stream, sequence(epoch, first)).is_ok()
+        };
+        assert!(check(&refused, 3, i32::MAX) && check(&refused, 3, i32::MAX - 1));
+        for later in [0, 2, 7] {
+            assert!(!check(&refused, 3, later), "{later}");
+        }
+        // Newer instances, other streams and other producers are not held up.
+        assert!(check(&refused, 4, 0));
+        let trees = "trees".parse().unwrap();
+        assert!(refused.check(&trees, sequence(3, 2)).is_ok());
+        refused.taken(&stream, sequence(3, 2));
+        assert!(!check(&refused, 3, 2));
+        refused.taken(&stream, sequence(3, i32::MAX));
+        assert!(check(&refused, 3, 2));
     }
 
     #[test]

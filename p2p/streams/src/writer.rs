@@ -32,6 +32,7 @@ use tokio_util::task::TaskTracker;
 
 use self::chains::{Chains, Stager};
 use self::staged::Staged;
+use crate::producer::RefusedBatches;
 use crate::store::{Log, LogStore};
 use crate::{Appended, Clock, Epoch, Error, Health, Sequence, StreamName};
 
@@ -105,6 +106,8 @@ pub(crate) struct Writer {
     committing: AtomicBool,
     /// The ends of the own logs with all that is staged; held by the job that stages.
     chains: Mutex<Chains>,
+    /// What idempotent producers have to send again first.
+    refused: Mutex<RefusedBatches>,
 }
 
 impl Writer {
@@ -127,6 +130,7 @@ impl Writer {
             changed: Condvar::new(),
             committing: AtomicBool::new(false),
             chains: Mutex::default(),
+            refused: Mutex::default(),
         }
     }
 
@@ -229,13 +233,18 @@ impl Writer {
             logs: &self.logs,
             key: &self.key,
             now_ms: self.clock.unix_time_ms(),
+            refused: &self.refused,
         };
         match request {
             Request::Append(append) => match chains.stage(&stager, &append, staged) {
                 Ok(appended) => staged.push(append, appended),
                 Err(error) => {
                     self.logs.metrics.refused.inc();
-                    Request::Append(append).refuse(self.judge(error));
+                    let error = self.judge(error);
+                    if matches!(error, Error::DiskFull { .. }) {
+                        self.note(&append);
+                    }
+                    Request::Append(append).refuse(error);
                 }
             },
             Request::Open { stream, ack } => {
@@ -246,6 +255,13 @@ impl Writer {
                 let log = chains.restart(&stager, &stream, above);
                 drop(ack.send(log.map_err(|error| self.judge(error))));
             }
+        }
+    }
+
+    /// Remembers a batch that the disk has no room for.
+    fn note(&self, append: &Append) {
+        if let Some(sequence) = append.sequence {
+            self.refused.lock().note(&append.stream, sequence);
         }
     }
 

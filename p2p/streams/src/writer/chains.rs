@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use phytomer_pqc::OperatorKey;
 use phytomer_store::Table;
 
 use super::staged::Staged;
 use super::{Append, Encoded};
 use crate::disk;
-use crate::producer::{Decision, Taken, decide};
+use crate::producer::{Decision, RefusedBatches, Taken, decide};
 use crate::store::{Log, LogStore};
 use crate::{
     Appended, Epoch, Error, Event, EventHash, Header, Offset, ProducerId, ProducerState, Sequence,
@@ -31,6 +32,7 @@ pub(super) struct Stager<'a> {
     pub(super) logs: &'a LogStore,
     pub(super) key: &'a OperatorKey,
     pub(super) now_ms: u64,
+    pub(super) refused: &'a Mutex<RefusedBatches>,
 }
 
 struct Chain {
@@ -94,7 +96,12 @@ impl Chains {
         let chain = self.chain(stager, &append.stream)?;
         let mut first = chain.next;
         let decision = match append.sequence {
-            Some(sequence) => chain.decide(stager, sequence, count)?,
+            Some(sequence) => {
+                stager.refused.lock().check(&append.stream, sequence)?;
+                let decision = chain.decide(stager, sequence, count)?;
+                stager.refused.lock().taken(&append.stream, sequence);
+                decision
+            }
             None => Decision::Append,
         };
         match decision {

@@ -18,7 +18,7 @@ impl Writer {
         let outcome = self.write(batch);
         match &outcome {
             Ok(()) => self.written(heads, &staged),
-            Err(error) => self.not_written(error),
+            Err(error) => self.not_written(error, &staged),
         }
         self.release();
         for (append, appended) in staged.into_answers() {
@@ -59,8 +59,10 @@ impl Writer {
         self.recovered();
     }
 
-    fn not_written(&self, error: &StoreError) {
+    fn not_written(&self, error: &StoreError, staged: &Staged) {
         self.logs.metrics.commit_failures.inc();
+        // Before anything is staged anew that must not come before them.
+        staged.appends().for_each(|append| self.note(append));
         // What was staged on top of it must be staged anew.
         self.state.lock().generation += 1;
         if error.is_transient() {

@@ -55,6 +55,11 @@ impl Staged {
         self.requests.push((append, appended));
     }
 
+    /// Who waits.
+    pub(super) fn appends(&self) -> impl Iterator<Item = &Append> {
+        self.requests.iter().map(|(append, _)| append)
+    }
+
     /// Who waits, to be staged anew.
     pub(super) fn requests(self) -> impl Iterator<Item = Request> {
         self.requests

@@ -33,6 +33,13 @@ pub(crate) struct Faulty {
 }
 
 impl Faulty {
+    /// Whether the disk has no room.
+    pub(crate) fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
+    }
+}
+
+impl Faulty {
     pub(crate) fn new(inner: Arc<MemoryStore>, fault: Option<(u64, Fault)>) -> Arc<Self> {
         Arc::new(Self {
             inner,

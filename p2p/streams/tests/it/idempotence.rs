@@ -143,3 +143,34 @@ async fn a_newer_instance_fences_the_older_one() {
     assert_eq!(numbers(&node.streams).await, [0, 7]);
     node.stop().await;
 }
+
+/// A batch that the disk had no room for is not taken for a repetition when others came after it.
+#[tokio::test]
+async fn what_a_full_disk_refused_comes_first_when_it_is_sent_again() {
+    // A log that is there, and one that is yet to be made.
+    for there in [true, false] {
+        let store = Faulty::new(Arc::new(MemoryStore::new()), None);
+        let node = Node::start(Arc::clone(&store) as _);
+        if there {
+            node.streams.append(&stream(), record(99)).await.unwrap();
+        }
+        store.set_full(true);
+        let refused = send(&node.streams, 0, 2).await.unwrap_err();
+        assert!(matches!(refused, Error::DiskFull { .. }), "{refused}");
+        store.set_full(false);
+        let early = send(&node.streams, 2, 2).await.unwrap_err();
+        let expected = SequenceError::OutOfOrder {
+            expected: 0,
+            found: 2,
+        };
+        assert!(
+            matches!(early, Error::Sequence(error) if error == expected),
+            "{early}"
+        );
+        send(&node.streams, 0, 2).await.unwrap();
+        send(&node.streams, 2, 2).await.unwrap();
+        let said = numbers(&node.streams).await;
+        assert!(said.ends_with(&[0, 1, 2, 3]), "{said:?}");
+        node.stop().await;
+    }
+}
