@@ -44,6 +44,7 @@ pub(crate) enum Exclusion {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) addresses: Vec<Known>,
+    /// When it was connected last; 0 for never.
     pub(crate) seen_ms: u64,
     pub(crate) failures: u32,
     pub(crate) next_dial_ms: u64,
@@ -52,11 +53,20 @@ pub(crate) struct Entry {
     pub(crate) is_kept: bool,
 }
 
+impl Entry {
+    /// Whether others alone say that there is such a peer.
+    fn is_hearsay(&self) -> bool {
+        self.seen_ms == 0
+    }
+}
+
 /// Who is known, at most so many.
 #[derive(Debug)]
 pub(crate) struct Book {
     entries: HashMap<PeerId, Entry>,
     changed: HashSet<PeerId>,
+    /// Who is connected now: never forgotten.
+    connected: HashSet<PeerId>,
     peers_max: usize,
 }
 
@@ -65,6 +75,7 @@ impl Book {
         Self {
             entries,
             changed: HashSet::new(),
+            connected: HashSet::new(),
             peers_max,
         }
     }
@@ -83,13 +94,21 @@ impl Book {
             .collect()
     }
 
-    /// Notes where a peer may be found.
+    /// Notes where a peer may be found. Who was never connected is hearsay: it takes at most half
+    /// of the book, and the place of nobody who was there when last tried.
     pub(crate) fn learn(&mut self, peer: PeerId, address: &Multiaddr, now_ms: u64) {
-        if !self.entries.contains_key(&peer) && !self.make_room() {
-            return;
+        let is_here = self.connected.contains(&peer);
+        if !self.entries.contains_key(&peer) {
+            let has_room = match is_here {
+                true => self.make_room(|_| true),
+                false => self.make_room_for_hearsay(),
+            };
+            if !has_room {
+                return;
+            }
         }
         let entry = self.entries.entry(peer).or_insert_with(|| Entry {
-            seen_ms: now_ms,
+            seen_ms: if is_here { now_ms } else { 0 },
             ..Entry::default()
         });
         if entry
@@ -127,6 +146,7 @@ impl Book {
 
     /// Notes that a peer is connected; over `address`, where this node dialled it.
     pub(crate) fn reached(&mut self, peer: PeerId, address: Option<&Multiaddr>, now_ms: u64) {
+        self.connected.insert(peer);
         if let Some(address) = address {
             self.learn(peer, address, now_ms);
         }
@@ -143,6 +163,16 @@ impl Book {
             }
         }
         self.changed.insert(peer);
+    }
+
+    /// Notes that a peer is connected no longer.
+    pub(crate) fn left(&mut self, peer: PeerId, now_ms: u64) {
+        if self.connected.remove(&peer)
+            && let Some(entry) = self.entries.get_mut(&peer)
+        {
+            entry.seen_ms = now_ms;
+            self.changed.insert(peer);
+        }
     }
 
     /// Notes that a peer could not be reached at these addresses.
@@ -180,7 +210,7 @@ impl Book {
         }
         if !self.entries.contains_key(&peer) {
             // Where nobody can be forgotten the exclusion counts all the same.
-            self.make_room();
+            self.make_room(|_| true);
         }
         let entry = self.entries.entry(peer).or_default();
         if entry.excluded != Some(Exclusion::ForGood) {
@@ -297,21 +327,50 @@ impl Book {
         due.into_iter().take(count).map(|(peer, _)| *peer).collect()
     }
 
-    /// Forgets the worst peers where the book is full; says whether there is room now.
-    fn make_room(&mut self) -> bool {
+    /// Forgets the worst of those peers that may go where the book is full; says whether there is
+    /// room now.
+    fn make_room(&mut self, may_go: impl Fn(&Entry) -> bool) -> bool {
         while self.entries.len() >= self.peers_max {
-            let worst = self
-                .entries
-                .iter()
-                .filter(|(_, entry)| !entry.is_kept && entry.excluded.is_none())
-                .max_by_key(|(peer, entry)| {
-                    (entry.failures, std::cmp::Reverse(entry.seen_ms), **peer)
-                })
-                .map(|(peer, _)| *peer);
-            let Some(worst) = worst else { return false };
-            self.entries.remove(&worst);
-            self.changed.insert(worst);
+            if !self.forget_worst(&may_go) {
+                return false;
+            }
         }
+        true
+    }
+
+    fn make_room_for_hearsay(&mut self) -> bool {
+        let hearsay = self.entries.iter().filter(|(peer, entry)| {
+            let is_free = !entry.is_kept && entry.excluded.is_none();
+            entry.is_hearsay() && is_free && !self.connected.contains(peer)
+        });
+        let hearsay_max = (self.peers_max / 2).max(1);
+        let excess = (hearsay.count() + 1).saturating_sub(hearsay_max);
+        for _ in 0..excess {
+            self.forget_worst(&Entry::is_hearsay);
+        }
+        self.make_room(|entry| entry.is_hearsay() || entry.failures > 0)
+    }
+
+    /// Forgets the worst of those peers that may go: first who was never connected, then who failed
+    /// most often, then who was connected the longest ago. Says whether there was one.
+    fn forget_worst(&mut self, may_go: &impl Fn(&Entry) -> bool) -> bool {
+        let worst = self
+            .entries
+            .iter()
+            .filter(|(peer, entry)| {
+                !entry.is_kept
+                    && entry.excluded.is_none()
+                    && !self.connected.contains(peer)
+                    && may_go(entry)
+            })
+            .max_by_key(|(peer, entry)| {
+                let age = std::cmp::Reverse(entry.seen_ms);
+                (entry.is_hearsay(), entry.failures, age, **peer)
+            })
+            .map(|(peer, _)| *peer);
+        let Some(worst) = worst else { return false };
+        self.entries.remove(&worst);
+        self.changed.insert(worst);
         true
     }
 }

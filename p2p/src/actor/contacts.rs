@@ -103,6 +103,9 @@ impl Actor {
         self.step(peer, Input::Closed(id));
         if self.links.get(&peer).is_some_and(Links::is_empty) {
             self.links.remove(&peer);
+            if let Some(id) = peer::to_wire(&peer) {
+                self.book.left(id, self.clock.now_ms());
+            }
             self.identified.remove(&peer);
             self.buckets.remove(&peer);
             self.give_up(peer, "the connection ended before the peers had greeted");

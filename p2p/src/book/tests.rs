@@ -66,7 +66,8 @@ fn who_an_operator_named_is_first_and_never_forgotten() {
     let mut book = book(3);
     book.keep(peer(1), &address(1), 0);
     for number in 2..10 {
-        book.learn(peer(number), &address(number), u64::from(number));
+        book.reached(peer(number), Some(&address(number)), u64::from(number));
+        book.left(peer(number), u64::from(number));
     }
     assert_eq!(book.len(), 3);
     assert_eq!(book.due(9, 100, |_| false)[0], peer(1));
@@ -76,7 +77,8 @@ fn who_an_operator_named_is_first_and_never_forgotten() {
 fn offenders_do_not_crowd_out_others_and_are_forgotten_with_their_exclusion() {
     let mut book = book(8);
     for number in 1..=8 {
-        book.learn(peer(number), &address(number), 0);
+        book.reached(peer(number), Some(&address(number)), 1);
+        book.left(peer(number), 1);
     }
     // Strangers of whom no address is known, each excluded for longer than the one before.
     let lifted: Vec<Option<PeerId>> = (100..110)
@@ -102,7 +104,43 @@ fn offenders_do_not_crowd_out_others_and_are_forgotten_with_their_exclusion() {
         book.admit(peer(number));
     }
     book.learn(peer(300), &address(1), 0);
-    assert_eq!(book.len(), 8);
+    assert!(book.len() <= 8);
+}
+
+#[test]
+fn hearsay_takes_half_of_the_book_and_nobodys_place_who_was_there() {
+    let mut book = book(8);
+    for number in 1000..2000 {
+        book.learn(peer(number), &address(1), 5);
+    }
+    assert_eq!(book.len(), 4);
+    for number in 1..=8 {
+        book.reached(peer(number), Some(&address(number)), u64::from(number));
+    }
+    for number in 1..=7 {
+        book.left(peer(number), 100 + u64::from(number));
+    }
+    for number in 1000..2000 {
+        book.learn(peer(number), &address(1), 500);
+    }
+    let known = |book: &Book| {
+        let mut known: Vec<PeerId> = book.entries.keys().copied().collect();
+        known.sort();
+        known
+    };
+    let all: Vec<PeerId> = (1..=8).map(peer).collect();
+    assert_eq!(known(&book), all);
+    // Who failed since makes room for one; who was there the longest ago for whoever comes, but
+    // never one that is here.
+    book.failed(peer(3), &[address(3)], 600, 0.0);
+    book.learn(peer(1000), &address(1), 600);
+    assert!(!book.entries.contains_key(&peer(3)) && book.entries.contains_key(&peer(1000)));
+    for number in 20..27 {
+        book.reached(peer(number), Some(&address(number)), 700);
+    }
+    let mut here: Vec<PeerId> = (20..27).map(peer).collect();
+    here.insert(0, peer(8));
+    assert_eq!(known(&book), here);
 }
 
 proptest! {
@@ -110,7 +148,7 @@ proptest! {
     /// is forgotten is told once.
     #[test]
     fn the_book_stays_within_its_limits(
-        steps in proptest::collection::vec((0u16..40, 0u16..20, 0u8..4), 0..300),
+        steps in proptest::collection::vec((0u16..40, 0u16..20, 0u8..5), 0..300),
     ) {
         let mut book = book(16);
         let mut stored: HashMap<PeerId, Entry> = HashMap::new();
@@ -119,6 +157,7 @@ proptest! {
             match what {
                 0 | 1 => book.learn(who, &at, now),
                 2 => book.reached(who, Some(&at), now),
+                3 => book.left(who, now),
                 _ => book.failed(who, &[at], now, 0.3),
             }
             prop_assert!(book.len() <= 16);
