@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream;
 use bytes::Bytes;
 use tempfile::TempDir;
 
+use client::Client;
+
 use crate::sample::Sample;
 use crate::{Failure, PAYLOAD_BYTES};
+
+mod client;
 
 const SERVER: &str = "/usr/sbin/nats-server";
 /// How long a server may take until it listens.
@@ -44,7 +47,7 @@ impl Sync {
 /// A server with one stream; it ends with its owner.
 pub(crate) struct JetStream {
     server: Child,
-    context: jetstream::Context,
+    client: Client,
     /// Lives as long as the server that writes to it.
     _folder: TempDir,
 }
@@ -77,28 +80,23 @@ impl JetStream {
         let client = connect(port).await.inspect_err(|_| end(&mut server))?;
         let this = Self {
             server,
-            context: jetstream::new(client),
+            client,
             _folder: folder,
         };
-        let stream = jetstream::stream::Config {
-            name: "bench".into(),
-            subjects: vec!["bench".into()],
-            storage: jetstream::stream::StorageType::File,
-            ..Default::default()
-        };
-        this.context.create_stream(stream).await?;
+        let stream =
+            br#"{"name":"bench","subjects":["bench"],"storage":"file","retention":"limits",
+            "discard":"old","num_replicas":1,"max_consumers":-1,"max_msgs":-1,"max_bytes":-1}"#;
+        let create = this.client.request("$JS.API.STREAM.CREATE.bench", stream);
+        create.await?;
         Ok(this)
     }
 
     pub(crate) async fn turn(&self, producers: usize) -> Result<Sample, Failure> {
-        let context = self.context.clone();
+        let client = self.client.clone();
         let payload: Bytes = (0..PAYLOAD_BYTES).map(|_| rand::random::<u8>()).collect();
         let once = move || {
-            let (context, payload) = (context.clone(), payload.clone());
-            async move {
-                context.publish("bench", payload).await?.await?;
-                Ok(())
-            }
+            let (client, payload) = (client.clone(), payload.clone());
+            async move { client.request("bench", &payload).await }
         };
         once().await?;
         Sample::take(producers, once).await
@@ -131,12 +129,12 @@ fn configure(folder: &Path, sync: Sync) -> Result<(PathBuf, u16), Failure> {
     Err(format!("{} says: {}", version.trim(), reason.trim()).into())
 }
 
-async fn connect(port: u16) -> Result<async_nats::Client, Failure> {
+async fn connect(port: u16) -> Result<Client, Failure> {
     let begin = Instant::now();
     loop {
-        match async_nats::connect(format!("nats://127.0.0.1:{port}")).await {
+        match Client::connect(port).await {
             Ok(client) => return Ok(client),
-            Err(error) if begin.elapsed() > START_LIMIT => return Err(error.into()),
+            Err(error) if begin.elapsed() > START_LIMIT => return Err(error),
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
