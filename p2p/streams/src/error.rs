@@ -66,6 +66,16 @@ pub enum Error {
         /// The limit.
         max: usize,
     },
+    /// More of others' logs than this node keeps.
+    #[error("log {log} is not taken further: {limit} is {max}")]
+    OverLimit {
+        /// The log.
+        log: LogKey,
+        /// The setting.
+        limit: &'static str,
+        /// Its value.
+        max: u64,
+    },
     /// The disk is full. Nothing was written; nothing that was acknowledged is lost.
     #[error(
         "the disk is full: {free_bytes} bytes are free and {required_bytes} are needed; free some \

@@ -64,13 +64,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Lets the first append to a new log wait until `status` is settled.
+    /// Lets appends wait until `status` is settled.
     pub(crate) fn settle(&self, status: watch::Receiver<SyncStatus>) {
         // Streams are attached once: the network refuses another time.
         let _ = self.settling.set(status);
     }
 
-    /// Waits until peers have told what they hold, as long as that takes at most.
+    /// Waits until it is clear that this disk is not older than what peers hold of its logs, for a
+    /// bounded time.
     async fn settled(&self) {
         if let Some(status) = self.settling.get() {
             // Nobody settles it any more: then there is nothing to wait for.
@@ -173,9 +174,7 @@ impl Streams {
         let cost = records
             .iter()
             .map(|record| record.bytes.len() + EVENT_COST_BYTES);
-        if self.shared.logs.own_log(stream).is_none() {
-            self.shared.settled().await;
-        }
+        self.shared.settled().await;
         let room = self.shared.writer.room(cost.sum()).await?;
         let (ack, answer) = oneshot::channel();
         self.shared.writer.push(Request::Append(Append {
@@ -193,10 +192,10 @@ impl Streams {
     /// # Errors
     /// [`Error::TooManyLogs`], or as [`Self::append`].
     pub async fn open_log(&self, stream: &StreamName) -> Result<LogInfo, Error> {
+        self.shared.settled().await;
         if let Some(log) = self.own_log(stream) {
             return Ok(log);
         }
-        self.shared.settled().await;
         let stream = stream.clone();
         self.control(|ack| Request::Open { stream, ack }).await
     }

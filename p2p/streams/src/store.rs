@@ -4,6 +4,7 @@
 //! block on the disk: call them on a blocking thread. Own logs are written by
 //! [`Writer`](crate::writer::Writer) alone, others' logs through [`LogStore::insert`].
 
+mod candidates;
 mod insert;
 mod jump;
 mod open;
@@ -14,41 +15,56 @@ mod retain;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use phytomer_pqc::{OperatorId, OperatorPublicKey};
 use phytomer_store::{Batch, Store, Table};
 use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
 
 use crate::disk::{self, Kind};
 use crate::metrics::Metrics;
-use crate::{Config, Epoch, Error, Head, LogId, LogInfo, LogKey, Origin, StreamName};
+use crate::{Config, Epoch, Error, Head, LogId, LogInfo, LogKey, Offset, Origin, StreamName};
 
+pub(crate) use candidates::Limits;
 pub(crate) use insert::{Insert, put_head};
+
+use candidates::Candidates;
 
 /// Changes of logs that a slow receiver may lag behind before it misses some.
 const CHANGES_MAX: usize = 4_096;
+/// News of one log's length that are passed on in a second: as many as a producer tells, and again.
+const NEWS_PER_SECOND_MAX: u32 = 100;
 
-/// A log that this node has.
+/// A log that this node has, or is told of.
 pub(crate) struct Log {
     pub(crate) id: LogId,
     pub(crate) key: LogKey,
-    pub(crate) partition: u32,
+    /// Its number within the stream; none before anything of it is on disk.
+    partition: OnceLock<u32>,
     /// What the log holds. Changed only after the change is on disk.
     pub(crate) head: watch::Sender<Head>,
     /// Held by who writes runs of the log, or removes them.
     writing: Mutex<()>,
+    /// How often the place at which it is frozen was lowered.
+    lowered: AtomicU32,
+    /// What was heard of its length.
+    heard: Mutex<Heard>,
 }
 
 impl Log {
-    fn new(id: LogId, partition: u32, head: Head) -> Self {
+    fn new(id: LogId, partition: Option<u32>, head: Head) -> Self {
         Self {
             key: id.key(),
             id,
-            partition,
+            partition: partition.map_or_else(OnceLock::new, OnceLock::from),
             head: watch::Sender::new(head),
             writing: Mutex::new(()),
+            lowered: AtomicU32::new(0),
+            heard: Mutex::default(),
         }
     }
 
@@ -56,6 +72,49 @@ impl Log {
     pub(crate) fn head(&self) -> Head {
         *self.head.borrow()
     }
+
+    /// Whether it is news that the log goes up to `next`, which may be passed on now. There may be
+    /// [`NEWS_PER_SECOND_MAX`] of one log; what others pass on again is none.
+    pub(crate) fn is_news(&self, next: Offset) -> bool {
+        let mut heard = self.heard.lock();
+        if next <= heard.next {
+            return false;
+        }
+        heard.next = next;
+        let now = Instant::now();
+        let began = *heard.began.get_or_insert(now);
+        if now.duration_since(began) >= Duration::from_secs(1) {
+            heard.began = Some(now);
+            heard.count = 0;
+        }
+        heard.count += 1;
+        heard.count <= NEWS_PER_SECOND_MAX
+    }
+
+    /// Lets nobody else write the log.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock()
+    }
+
+    /// Whether anything of the log is on disk.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.partition.get().is_some()
+    }
+
+    /// Its number within the stream; the largest before it has one.
+    fn partition(&self) -> u32 {
+        self.partition.get().copied().unwrap_or(u32::MAX)
+    }
+}
+
+/// What was heard of a log's length.
+#[derive(Debug, Default)]
+struct Heard {
+    /// Behind the newest event that was heard of.
+    next: Offset,
+    /// When the current second of news began, and how many there were since.
+    began: Option<Instant>,
+    count: u32,
 }
 
 /// Which logs there are.
@@ -74,6 +133,12 @@ impl Logs {
         let stream = self.by_stream.entry(log.id.stream.clone()).or_default();
         stream.push(Arc::clone(log));
     }
+
+    /// How many logs of a producer there are.
+    fn of_producer(&self, producer: OperatorId) -> usize {
+        let logs = self.by_key.values();
+        logs.filter(|log| log.id.producer == producer).count()
+    }
 }
 
 /// All logs of this node.
@@ -84,7 +149,12 @@ pub(crate) struct LogStore {
     /// This node's operator.
     pub(crate) producer: OperatorPublicKey,
     logs: RwLock<Logs>,
-    /// Held while a log is made, so that no two get one partition.
+    /// Bytes that are kept of others' logs.
+    foreign_bytes: AtomicU64,
+    /// What peers tell of; locked before `logs`.
+    candidates: Mutex<Candidates>,
+    /// Held while a log is made, so that no two get one partition; locked before a log's
+    /// `writing`.
     making: Mutex<()>,
     changes: broadcast::Sender<LogKey>,
 }
@@ -138,7 +208,7 @@ impl LogStore {
         LogInfo {
             id: log.id.clone(),
             key: log.key,
-            partition: log.partition,
+            partition: log.partition(),
             origin: self.origin(log),
             head: log.head(),
         }
@@ -148,15 +218,6 @@ impl LogStore {
     /// [`Self::logs`] then.
     pub(crate) fn changes(&self) -> broadcast::Receiver<LogKey> {
         self.changes.subscribe()
-    }
-
-    /// Makes a log known, with the next partition of its stream; gives it where it is known.
-    pub(crate) fn register(&self, id: &LogId) -> Result<Arc<Log>, Error> {
-        if let Some(log) = self.log(id.key()) {
-            return Ok(log);
-        }
-        let _making = self.making.lock();
-        self.make(id, Batch::new())
     }
 
     /// Makes the log that this node appends to from now on. Its epoch is the time or, where that
@@ -171,7 +232,8 @@ impl LogStore {
         let producer = self.producer.id();
         let known = self.logs_of(stream);
         let known = known.iter().filter(|log| log.id.producer == producer);
-        let highest = known.map(|log| log.id.epoch).max().max(above);
+        let highest = known.map(|log| log.id.epoch).max();
+        let highest = highest.max(above).max(self.highest_told(stream, now_ms));
         let epoch = highest.map_or(now_ms, |epoch| now_ms.max(epoch.0.saturating_add(1)));
         let id = LogId {
             stream: stream.clone(),
@@ -184,6 +246,9 @@ impl LogStore {
         let keys = self.producer.as_bytes().to_vec();
         batch.put(Table::StreamIndexes, disk::producer_key(producer), keys);
         let log = self.make(&id, batch)?;
+        // What is being written to the one before is in it before it is left.
+        let before = self.own_log(stream);
+        let _writing = before.as_ref().map(|log| log.lock());
         let mut logs = self.logs.write();
         logs.own.insert(stream.clone(), Arc::clone(&log));
         Ok(log)
@@ -195,28 +260,47 @@ impl LogStore {
         if let Some(log) = self.log(key) {
             return Ok(log);
         }
-        let count = self.logs.read().by_key.len();
-        if count >= self.config.logs_max {
-            return Err(Error::TooManyLogs {
-                max: self.config.logs_max,
-            });
-        }
-        let partition = u32::try_from(self.logs_of(&id.stream).len()).unwrap_or(u32::MAX);
-        let record = disk::encode_log(id, partition);
-        batch.put(Table::StreamIndexes, disk::log_key(Kind::Log, key), record);
+        let partition = self.put_log(&mut batch, id);
         self.store.write(batch)?;
-        let log = Arc::new(Log::new(id.clone(), partition, Head::EMPTY));
-        self.logs.write().add(&log);
-        self.metrics.logs.set(count as i64 + 1);
+        let told = self.known(key);
+        let log = told.unwrap_or_else(|| Arc::new(Log::new(id.clone(), None, Head::EMPTY)));
+        self.keep(&log, partition);
         self.announce(key);
         Ok(log)
     }
 
+    /// Puts what a log is into a batch, with the next partition of its stream; the caller holds
+    /// `making`.
+    fn put_log(&self, batch: &mut Batch, id: &LogId) -> u32 {
+        let partition = u32::try_from(self.logs_of(&id.stream).len()).unwrap_or(u32::MAX);
+        let record = disk::encode_log(id, partition);
+        let key = disk::log_key(Kind::Log, id.key());
+        batch.put(Table::StreamIndexes, key, record);
+        partition
+    }
+
+    /// Takes a log among those that are kept; it is on disk.
+    fn keep(&self, log: &Arc<Log>, partition: u32) {
+        // Once only: the caller holds `making`.
+        let _ = log.partition.set(partition);
+        let mut logs = self.logs.write();
+        logs.add(log);
+        self.metrics.logs.set(logs.by_key.len() as i64);
+        drop(logs);
+        self.candidates.lock().take(log.key);
+    }
+
     /// Lets everybody see what a log holds now; it is on disk.
     pub(crate) fn publish(&self, log: &Log, change: impl FnOnce(&mut Head)) -> Head {
+        let before = log.head();
         log.head.send_modify(change);
+        let head = log.head();
+        if log.id.producer != self.producer.id() {
+            let more = head.bytes().wrapping_sub(before.bytes());
+            self.foreign_bytes.fetch_add(more, Ordering::Relaxed);
+        }
         self.announce(log.key);
-        log.head()
+        head
     }
 
     fn announce(&self, key: LogKey) {

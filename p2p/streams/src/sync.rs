@@ -25,6 +25,7 @@ mod handle;
 mod inserter;
 mod metrics;
 mod server;
+mod settling;
 mod verify;
 mod watcher;
 

@@ -10,7 +10,8 @@
 //! never waits for signatures, and the slower the disk is, the more goes into one write. When
 //! nothing waits there is no job.
 //!
-//! What is staged builds on what is being written. When a write is refused because the disk is
+//! What is staged builds on what is being written. A log may be left or frozen meanwhile: then what
+//! was staged for it is staged anew, for the log that takes its place. When a write is refused because the disk is
 //! full, what was staged on it is staged anew, so offsets stay without gaps. Nothing of it has
 //! left this process: nobody ever saw the events that were not written. After any other failure
 //! it is not known what the disk holds, so the writer stops until the node is restarted.
@@ -82,6 +83,8 @@ impl Request {
 #[derive(Default)]
 struct State {
     queue: VecDeque<Request>,
+    /// What was staged and must be staged anew, before the queue.
+    again: Vec<Request>,
     /// Whether a job stages; the next one is started by it.
     staging: bool,
     /// Why nothing can be written until a restart.
@@ -207,6 +210,9 @@ impl Writer {
                     for request in again.into_iter().rev() {
                         state.queue.push_front(request);
                     }
+                    while let Some(request) = state.again.pop() {
+                        state.queue.push_front(request);
+                    }
                 }
                 let free = !self.committing.load(Ordering::Relaxed);
                 let full = staged.bytes() >= self.logs.config.commit_bytes_max;
@@ -253,6 +259,8 @@ impl Writer {
             }
             Request::Restart { stream, above, ack } => {
                 let log = chains.restart(&stager, &stream, above);
+                // What is staged for the log before belongs into the new one.
+                self.state.lock().generation += 1;
                 drop(ack.send(log.map_err(|error| self.judge(error))));
             }
         }
@@ -270,13 +278,14 @@ impl Writer {
         let mut state = self.state.lock();
         if let Some(reason) = state.failed.clone() {
             state.staging = false;
-            let queue = std::mem::take(&mut state.queue);
+            let mut waiting = std::mem::take(&mut state.again);
+            waiting.extend(std::mem::take(&mut state.queue));
             drop(state);
-            for request in queue {
+            for request in waiting {
                 let reason = reason.clone();
                 request.refuse(Error::Failed { reason });
             }
-        } else if state.queue.is_empty() {
+        } else if state.queue.is_empty() && state.again.is_empty() {
             state.staging = false;
         } else {
             drop(state);

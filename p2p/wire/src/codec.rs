@@ -1,6 +1,7 @@
 //! The one codec: protobuf with a limit, and length-prefixed frames on streams.
 
 use bytes::{Bytes, BytesMut};
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// A message of the wire.
@@ -9,6 +10,15 @@ pub trait Message: prost::Message + Default {
     const BYTES_MAX: usize;
     /// Its name in errors.
     const NAME: &'static str;
+
+    /// Whether the bytes may be parsed. Here a message bounds what its bytes alone do not: of how
+    /// many parts it is made, each of which may take far more memory than bytes.
+    ///
+    /// # Errors
+    /// What is too much.
+    fn check(_bytes: &[u8]) -> Result<(), DecodeError> {
+        Ok(())
+    }
 }
 
 /// Bytes that are not the message they should be.
@@ -57,6 +67,24 @@ pub enum FrameError {
     Decode(#[from] DecodeError),
 }
 
+/// The fields of an encoded message that have a length: their numbers and bytes, unparsed. They
+/// end where the bytes are no protobuf.
+pub(crate) fn fields(mut bytes: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
+    std::iter::from_fn(move || {
+        loop {
+            let (number, kind) = decode_key(&mut bytes).ok()?;
+            if kind != WireType::LengthDelimited {
+                skip_field(kind, number, &mut bytes, DecodeContext::default()).ok()?;
+                continue;
+            }
+            let len = usize::try_from(decode_varint(&mut bytes).ok()?).ok()?;
+            let (field, rest) = bytes.split_at_checked(len)?;
+            bytes = rest;
+            return Some((number, field));
+        }
+    })
+}
+
 /// The bytes of a message.
 pub fn encode<M: Message>(message: &M) -> Bytes {
     let mut bytes = BytesMut::with_capacity(message.encoded_len());
@@ -69,9 +97,11 @@ pub fn encode<M: Message>(message: &M) -> Bytes {
 /// The message in `bytes`; fields of type `Bytes` share its memory where `bytes` is [`Bytes`].
 ///
 /// # Errors
-/// [`DecodeError::TooLarge`] before anything is parsed, else [`DecodeError::Malformed`].
+/// [`DecodeError::TooLarge`] and what [`Message::check`] says before anything is parsed, else
+/// [`DecodeError::Malformed`].
 pub fn decode<M: Message>(bytes: &Bytes) -> Result<M, DecodeError> {
     check_len::<M>(bytes.len())?;
+    M::check(bytes)?;
     M::decode(bytes.clone()).map_err(|source| DecodeError::Malformed {
         name: M::NAME,
         source,

@@ -10,11 +10,13 @@
 
 use bytes::Bytes;
 
-use crate::codec::Message;
+use crate::codec::{self, DecodeError, Message};
 use crate::events::{Evidence, RUN_BYTES_MAX, SignedHeader};
 
 /// The most logs in one [`Heights`]. A peer with more sends several before its [`End`].
 pub const HEIGHTS_LOGS_MAX: usize = 256;
+/// The most bytes of one [`Heights`]: each log with its producer's keys.
+pub const HEIGHTS_BYTES_MAX: usize = HEIGHTS_LOGS_MAX * (2_048 + 256);
 /// The most bytes of events that gossip carries whole; of more it tells only that they are there.
 pub const GOSSIP_RUN_BYTES_MAX: usize = 2 << 10;
 
@@ -64,7 +66,8 @@ pub struct Heights {
     /// The logs, at most [`HEIGHTS_LOGS_MAX`].
     #[prost(message, repeated, tag = "3")]
     pub logs: Vec<Height>,
-    /// The public keys of the logs' producers; each is found by its hash, the operator id.
+    /// The public keys of the logs' producers; each is found by its hash, the operator id. Not
+    /// more than logs.
     #[prost(bytes = "bytes", repeated, tag = "4")]
     pub keys: Vec<Bytes>,
 }
@@ -215,6 +218,33 @@ impl Message for Ask {
 impl Message for Answer {
     const BYTES_MAX: usize = RUN_BYTES_MAX + (1 << 10);
     const NAME: &'static str = "Answer";
+
+    /// Counts logs and keys: a byte or two make one.
+    fn check(bytes: &[u8]) -> Result<(), DecodeError> {
+        let (mut logs, mut keys) = (0, 0);
+        // One that stands twice is parsed as one that has the parts of both.
+        for (_, heights) in codec::fields(bytes).filter(|(number, _)| *number == 1) {
+            if heights.len() > HEIGHTS_BYTES_MAX {
+                return Err(DecodeError::TooLarge {
+                    name: "Heights",
+                    len: heights.len(),
+                    max: HEIGHTS_BYTES_MAX,
+                });
+            }
+            for (number, _) in codec::fields(heights) {
+                logs += usize::from(number == 3);
+                keys += usize::from(number == 4);
+            }
+        }
+        if logs > HEIGHTS_LOGS_MAX || keys > logs {
+            return Err(DecodeError::Invalid {
+                name: Self::NAME,
+                field: "heights",
+                reason: "they tell of too many logs or keys",
+            });
+        }
+        Ok(())
+    }
 }
 
 /// Tells how far a log has come. The header shows that the producer did say so.

@@ -43,7 +43,13 @@ pub(crate) async fn run(logs: Arc<LogStore>, key: Arc<OperatorKey>, shutdown: Ca
         });
         match work.await {
             Ok(back) => keeper = back,
-            Err(_) => return,
+            // The program is stopping.
+            Err(error) if !error.is_panic() => return,
+            Err(error) => {
+                tracing::error!(%error, "checkpoints could not be signed; it is tried again, report this");
+                // What is due is found anew from what is on disk.
+                keeper = Keeper::default();
+            }
         }
     }
 }

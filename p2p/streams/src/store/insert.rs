@@ -1,12 +1,19 @@
 //! Writing what other nodes' producers said.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
 use phytomer_pqc::OperatorPublicKey;
 use phytomer_store::{Batch, Table};
 
-use super::{Log, LogStore};
+use super::{Limits, Log, LogStore};
 use crate::disk::{self, Kind};
 use crate::{Error, EventHash, Evidence, Head, InvalidRun, LogKey, Offset, Origin, VerifiedRun};
+
+/// Proofs of a log that are kept in place of one for a later place, while the program runs: whoever
+/// signs without end writes no more than this.
+const LOWERED_MAX: u32 = 16;
 
 /// What is stored of a log in one write.
 #[derive(Debug, Default)]
@@ -17,19 +24,23 @@ pub(crate) struct Insert {
     pub(crate) checkpoints: Vec<(Offset, Bytes)>,
     /// The producer's keys, where they may not be here yet.
     pub(crate) producer: Option<OperatorPublicKey>,
+    /// What may be kept.
+    pub(crate) limits: Limits,
 }
 
 impl LogStore {
-    /// Stores runs, checkpoints and keys of another's log (or of a retired one) together.
+    /// Stores runs, checkpoints and keys of another's log (or of a retired one) together. A log
+    /// that was only told of is kept from its first events on.
     ///
     /// # Errors
     /// [`Error::Gap`] and [`Error::Fork`] where the runs do not go on from what is here;
-    /// [`Error::Frozen`], [`Error::Own`], [`Error::Invalid`], or what the store says. Nothing was
-    /// written then.
-    pub(crate) fn insert(&self, log: &Log, insert: Insert) -> Result<Head, Error> {
+    /// [`Error::Frozen`], [`Error::Own`], [`Error::Invalid`], [`Error::TooManyLogs`],
+    /// [`Error::OverLimit`], or what the store says. Nothing was written then.
+    pub(crate) fn insert(&self, log: &Arc<Log>, insert: Insert) -> Result<Head, Error> {
         if self.origin(log) == Origin::Own && !insert.runs.is_empty() {
             return Err(Error::Own { log: log.key });
         }
+        let _making = (!log.is_kept()).then(|| self.making.lock());
         let _writing = log.writing.lock();
         let before = log.head();
         let mut head = before;
@@ -43,7 +54,11 @@ impl LogStore {
         }
         if head.next > before.next {
             put_head(&mut batch, log.key, &head);
+        } else if !log.is_kept() {
+            return Ok(before);
         }
+        self.check_growth(log, (&before, &head), &insert.limits)?;
+        let partition = self.put_new(&mut batch, log, &insert.limits)?;
         put_checkpoints(&mut batch, log.key, insert.checkpoints);
         if let Some(keys) = insert.producer {
             let key = disk::producer_key(keys.id());
@@ -53,6 +68,9 @@ impl LogStore {
             return Ok(before);
         }
         self.store.write(batch)?;
+        if let Some(partition) = partition {
+            self.keep(log, partition);
+        }
         self.metrics.inserted.inc_by(head.next.0 - before.next.0);
         Ok(self.publish(log, |published| {
             published.next = head.next;
@@ -60,6 +78,21 @@ impl LogStore {
             published.last_time_ms = head.last_time_ms;
             published.written_bytes = head.written_bytes;
         }))
+    }
+
+    /// Puts what a log is into a batch, where it is not kept yet; its partition then. The caller
+    /// holds `making`.
+    pub(super) fn put_new(
+        &self,
+        batch: &mut Batch,
+        log: &Arc<Log>,
+        limits: &Limits,
+    ) -> Result<Option<u32>, Error> {
+        if log.is_kept() {
+            return Ok(None);
+        }
+        self.check_room(&log.id, limits)?;
+        Ok(Some(self.put_log(batch, &log.id)))
     }
 
     /// Stores checkpoints of an own log.
@@ -76,23 +109,34 @@ impl LogStore {
     }
 
     /// Keeps a proof that a producer said two things, and takes nothing more of the log from that
-    /// place on. Whether the proof is new: the lowest place counts. A log that is not here is not
-    /// followed, so nothing of it is kept.
-    pub(crate) fn freeze(&self, evidence: &Evidence) -> Result<bool, Error> {
-        let Some(log) = self.log(evidence.log().key()) else {
+    /// place on. Whether the proof is new: the lowest place counts. A log of which nobody tells is
+    /// not followed, so nothing of it is kept.
+    pub(crate) fn freeze(&self, evidence: &Evidence, limits: &Limits) -> Result<bool, Error> {
+        let Some(log) = self.known(evidence.log().key()) else {
             return Ok(false);
         };
+        let _making = (!log.is_kept()).then(|| self.making.lock());
         let _writing = log.writing.lock();
         let offset = evidence.offset();
-        if log.head().frozen.is_some_and(|frozen| frozen <= offset) {
+        let frozen = log.head().frozen;
+        let lowered = log.lowered.load(Ordering::Relaxed);
+        if frozen.is_some_and(|frozen| frozen <= offset || lowered >= LOWERED_MAX) {
             return Ok(false);
         }
         let mut batch = Batch::new();
+        let partition = self.put_new(&mut batch, &log, limits)?;
         let key = log.key.as_bytes().to_vec();
         batch.put(Table::StreamEvidence, key, evidence.encode());
         self.store.write(batch)?;
+        if let Some(partition) = partition {
+            self.keep(&log, partition);
+        }
         self.metrics.evidence.inc();
         self.publish(&log, |head| head.frozen = Some(offset));
+        if frozen.is_some() {
+            log.lowered.store(lowered + 1, Ordering::Relaxed);
+            return Ok(true);
+        }
         if self.origin(&log) == Origin::Own {
             tracing::error!(
                 log = %log.id, %offset,

@@ -1,5 +1,7 @@
 //! Going on behind events that are gone.
 
+use std::sync::Arc;
+
 use phytomer_store::{Batch, Table};
 
 use super::insert::{advance, check_goes_on, put_checkpoints, put_floor, put_head};
@@ -17,10 +19,11 @@ impl LogStore {
     /// [`Error::Gap`] where the log has grown meanwhile or the runs do not begin behind it;
     /// [`Error::Frozen`], [`Error::Own`], [`Error::Invalid`]: then all is as it was. What the store
     /// says: then the log may have lost all but its newest run, as by retention.
-    pub(crate) fn jump(&self, log: &Log, end: Offset, insert: Insert) -> Result<Head, Error> {
+    pub(crate) fn jump(&self, log: &Arc<Log>, end: Offset, insert: Insert) -> Result<Head, Error> {
         if self.origin(log) == Origin::Own {
             return Err(Error::Own { log: log.key });
         }
+        let _making = (!log.is_kept()).then(|| self.making.lock());
         let _writing = log.writing.lock();
         let before = log.head();
         let first = insert.runs.first().map(|run| run.run().first());
@@ -44,6 +47,7 @@ impl LogStore {
             ..before
         };
         let mut batch = Batch::new();
+        let partition = self.put_new(&mut batch, log, &insert.limits)?;
         if let Some(last) = before.next.0.checked_sub(1) {
             batch.delete(Table::StreamRuns, disk::run_key(log.key, Offset(last)));
         }
@@ -54,6 +58,7 @@ impl LogStore {
             let key = disk::run_key(log.key, Offset(head.next.0 - 1));
             batch.put(Table::StreamRuns, key, bytes);
         }
+        self.check_growth(log, (&before, &head), &insert.limits)?;
         put_head(&mut batch, log.key, &head);
         put_floor(&mut batch, log.key, &head);
         put_checkpoints(&mut batch, log.key, insert.checkpoints);
@@ -64,6 +69,9 @@ impl LogStore {
         // A log may be of any length: only its newest run is left to the one write.
         self.drop_all_but_newest(log)?;
         self.store.write(batch)?;
+        if let Some(partition) = partition {
+            self.keep(log, partition);
+        }
         self.metrics.inserted.inc_by(head.len());
         let head = self.publish(log, |published| {
             *published = Head {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use parking_lot::{Mutex, RwLock};
 use phytomer_pqc::OperatorPublicKey;
-use phytomer_store::{KeyRange, Order, Reader, Store, Table};
+use phytomer_store::{Batch, KeyRange, Order, Reader, Store, Table};
 use tokio::sync::broadcast;
 
 use super::{CHANGES_MAX, Log, LogStore, Logs};
@@ -27,11 +28,12 @@ impl LogStore {
     ) -> Result<Self, Error> {
         let reader = store.snapshot();
         let mut found = read_logs(&*reader)?;
-        found.sort_by_key(|log| log.partition);
+        found.sort_by_key(Log::partition);
         let mut logs = Logs::default();
         for log in found {
             logs.add(&Arc::new(log));
         }
+        drop_empty(&*store, &mut logs, &producer)?;
         metrics.logs.set(logs.by_key.len() as i64);
         for (stream, epoch) in read_own_epochs(&*reader)? {
             let id = LogId {
@@ -55,12 +57,17 @@ impl LogStore {
             }
         }
         drop(reader);
+        let foreign = logs.by_key.values();
+        let foreign = foreign.filter(|log| log.id.producer != producer.id());
+        let foreign_bytes = foreign.map(|log| log.head().bytes()).sum();
         Ok(Self {
             store,
             config,
             metrics,
             producer,
             logs: RwLock::new(logs),
+            foreign_bytes: AtomicU64::new(foreign_bytes),
+            candidates: Mutex::default(),
             making: Mutex::new(()),
             changes: broadcast::Sender::new(CHANGES_MAX),
         })
@@ -74,9 +81,34 @@ fn read_logs(reader: &dyn Reader) -> Result<Vec<Log>, Error> {
         let (_, value) = entry?;
         let (id, partition) = disk::decode_log(value)?;
         let head = read_head(reader, &id)?;
-        Ok(Log::new(id, partition, head))
+        Ok(Log::new(id, Some(partition), head))
     };
     entries.map(read).collect()
+}
+
+/// Drops the logs of others of which nothing was ever here. Only behind all that stay: partitions
+/// never change.
+fn drop_empty(
+    store: &dyn Store,
+    logs: &mut Logs,
+    producer: &OperatorPublicKey,
+) -> Result<(), Error> {
+    let empty = |log: &mut Arc<Log>| {
+        let head = log.head();
+        head.next == Offset(0) && head.frozen.is_none() && log.id.producer != producer.id()
+    };
+    let mut batch = Batch::new();
+    for of_stream in logs.by_stream.values_mut() {
+        while let Some(log) = of_stream.pop_if(empty) {
+            logs.by_key.remove(&log.key);
+            batch.delete(Table::StreamIndexes, disk::log_key(Kind::Log, log.key));
+        }
+    }
+    logs.by_stream.retain(|_, of_stream| !of_stream.is_empty());
+    if batch.is_empty() {
+        return Ok(());
+    }
+    Ok(store.write(batch)?)
 }
 
 fn read_head(reader: &dyn Reader, id: &LogId) -> Result<Head, Error> {

@@ -154,6 +154,13 @@ impl LogStore {
         entries.map(decode).collect()
     }
 
+    /// The bytes of the proof that a log's producer said two things, if there is one. It was checked
+    /// before it was written.
+    pub(crate) fn evidence_of(&self, log: LogKey) -> Result<Option<Bytes>, Error> {
+        let reader = self.store.snapshot();
+        Ok(reader.get(Table::StreamEvidence, log.as_bytes())?)
+    }
+
     /// Why an event is not there: retention was faster, or the log is damaged.
     fn missing(&self, log: &Log, from: Offset, at: Offset) -> Error {
         match check_range(log, &log.head(), from) {

@@ -1,10 +1,13 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use phytomer_pqc::{OperatorId, OperatorKey};
-use phytomer_store::{MemoryStore, Store};
+use phytomer_store::{KeyRange, MemoryStore, Order, Store};
 use phytomer_telemetry::MetricsRegistry;
+use phytomer_wire::PeerId;
 
+use super::candidates::CANDIDATES_PER_PEER_MAX;
 use super::*;
 use crate::{
     Event, EventHash, Evidence, Header, InvalidRun, Offset, Record, Retention, Run, SignedHeader,
@@ -27,6 +30,20 @@ fn new_store() -> LogStore {
     open(&Arc::new(MemoryStore::new()), Config::default())
 }
 
+const TELLER: PeerId = PeerId::from_bytes([9; 32]);
+const ANY: Limits = Limits {
+    logs_per_stream_max: usize::MAX,
+    logs_per_producer_max: usize::MAX,
+    log_bytes_max: u64::MAX,
+    bytes_max: u64::MAX,
+    time_ms_max: u64::MAX,
+};
+
+/// A log of which a peer has told.
+fn register(logs: &LogStore, id: &LogId) -> Arc<Log> {
+    logs.candidate(id, TELLER, &ANY).unwrap()
+}
+
 fn id(producer: &OperatorKey, epoch: u64) -> LogId {
     LogId {
         stream: "plants".parse().unwrap(),
@@ -46,10 +63,14 @@ struct Producer {
 
 impl Producer {
     fn new() -> Self {
-        let key = key(2);
+        Self::of(&id(&key(2), 7))
+    }
+
+    /// The one who writes a log.
+    fn of(id: &LogId) -> Self {
         Self {
-            id: id(&key, 7),
-            key,
+            id: id.clone(),
+            key: key(2),
             next: Offset(0),
             previous: EventHash::ZERO,
             time_ms: START_MS,
@@ -108,12 +129,13 @@ fn what_another_producer_said_is_stored_with_its_checkpoint_and_keys_and_read_ag
     let store = Arc::new(MemoryStore::new());
     let logs = open(&store, Config::default());
     let mut producer = Producer::new();
-    let log = logs.register(&producer.id).unwrap();
+    let log = register(&logs, &producer.id);
     let mut changes = logs.changes();
     let insert = Insert {
         runs: vec![producer.run(3), producer.run(2)],
         checkpoints: vec![(Offset(5), Bytes::from_static(b"five"))],
         producer: Some(producer.key.public().clone()),
+        ..Insert::default()
     };
     let head = logs.insert(&log, insert).unwrap();
     assert_eq!((head.first, head.next), (Offset(0), Offset(5)));
@@ -122,7 +144,7 @@ fn what_another_producer_said_is_stored_with_its_checkpoint_and_keys_and_read_ag
     let more = Insert {
         runs: vec![producer.run(1)],
         checkpoints: vec![(Offset(6), Bytes::from_static(b"six"))],
-        producer: None,
+        ..Insert::default()
     };
     let head = logs.insert(&log, more).unwrap();
 
@@ -155,7 +177,7 @@ fn what_another_producer_said_is_stored_with_its_checkpoint_and_keys_and_read_ag
 fn what_does_not_go_on_from_what_is_here_is_refused_and_changes_nothing() {
     let logs = new_store();
     let mut producer = Producer::new();
-    let log = logs.register(&producer.id).unwrap();
+    let log = register(&logs, &producer.id);
     logs.insert(&log, producer.insert(3)).unwrap();
     let before = log.head();
     let refused = |insert| logs.insert(&log, insert).unwrap_err();
@@ -206,7 +228,7 @@ fn what_does_not_go_on_from_what_is_here_is_refused_and_changes_nothing() {
     // The first of two runs is sound: still nothing is written.
     let mut good = Producer::new();
     let _ = good.run(3);
-    let runs = vec![good.run(1), good.run(1), good.run(1)];
+    let runs = [good.run(1), good.run(1), good.run(1)];
     let runs = vec![runs[0].clone(), runs[2].clone()];
     let gap = refused(Insert {
         runs,
@@ -221,7 +243,7 @@ fn what_does_not_go_on_from_what_is_here_is_refused_and_changes_nothing() {
         }
     ));
     // A run of another log.
-    let elsewhere = logs.register(&id(&producer.key, 8)).unwrap();
+    let elsewhere = register(&logs, &id(&producer.key, 8));
     let mut fresh = Producer::new();
     let error = logs.insert(&elsewhere, fresh.insert(1)).unwrap_err();
     assert!(matches!(error, Error::Invalid(InvalidRun::OtherLog { .. })));
@@ -255,34 +277,230 @@ fn the_own_log_takes_nothing_from_others() {
 }
 
 #[test]
-fn partitions_are_given_in_the_order_in_which_logs_become_known() {
+fn partitions_are_given_in_the_order_in_which_first_events_come() {
     let store = Arc::new(MemoryStore::new());
     let config = Config {
-        logs_max: 5,
+        logs_max: 4,
         ..Config::default()
     };
     let logs = open(&store, config.clone());
-    for epoch in [9, 3, 5, 3, 9] {
-        logs.register(&id(&key(2), epoch)).unwrap();
-    }
     let trees = LogId {
         stream: "trees".parse().unwrap(),
         ..id(&key(2), 1)
     };
-    logs.register(&trees).unwrap();
+    let plants = [9, 3, 5].map(|epoch| id(&key(2), epoch));
+    let ids = plants.iter().chain([&trees]);
+    let told: Vec<_> = ids.clone().map(|id| register(&logs, id)).collect();
+    for (log, id) in told.iter().zip(ids) {
+        logs.insert(log, Producer::of(id).insert(1)).unwrap();
+    }
+    // Own logs are made however many there are.
     logs.make_own(&"plants".parse().unwrap(), 4, None).unwrap();
     let order = |logs: &LogStore| {
         let logs = logs.logs_of(&"plants".parse().unwrap()).into_iter();
-        logs.map(|log| (log.partition, log.id.epoch.0))
+        logs.map(|log| (log.partition(), log.id.epoch.0))
             .collect::<Vec<_>>()
     };
     let expected = [(0, 9), (1, 3), (2, 5), (3, 4)];
     assert_eq!(order(&logs), expected);
-    let full = logs.register(&id(&key(3), 1)).map(drop);
-    assert!(matches!(full, Err(Error::TooManyLogs { max: 5 })));
+    let full = logs.candidate(&id(&key(3), 1), TELLER, &ANY).map(drop);
+    assert!(matches!(full, Err(Error::TooManyLogs { max: 4 })));
     let logs = open(&store, config);
     assert_eq!(order(&logs), expected);
-    assert_eq!(logs.logs_of(&trees.stream)[0].partition, 0);
+    assert_eq!(logs.logs_of(&trees.stream)[0].partition(), 0);
+}
+
+#[test]
+fn what_peers_tell_takes_no_disk_and_no_place_until_it_is_signed() {
+    let store = Arc::new(MemoryStore::new());
+    let logs = open(&store, Config::default());
+    for epoch in 0..CANDIDATES_PER_PEER_MAX as u64 {
+        let _ = register(&logs, &id(&key(2), epoch));
+    }
+    let other = PeerId::from_bytes([8; 32]);
+    let next = id(&key(2), CANDIDATES_PER_PEER_MAX as u64);
+    let refused = logs.candidate(&next, TELLER, &ANY).map(drop);
+    assert!(
+        matches!(refused, Err(Error::OverLimit { .. })),
+        "{refused:?}"
+    );
+    // Another peer tells for itself, of the same logs too.
+    let log = logs.candidate(&next, other, &ANY).unwrap();
+    let _ = logs.candidate(&id(&key(2), 5), other, &ANY).unwrap();
+    assert!(logs.logs().is_empty());
+    let written = |table| {
+        let reader = store.snapshot();
+        reader
+            .scan(table, KeyRange::all(), Order::Ascending)
+            .count()
+    };
+    assert_eq!(written(Table::StreamIndexes), 0);
+    // Checkpoints without events keep nothing either.
+    let insert = Insert {
+        checkpoints: vec![(Offset(5), Bytes::from_static(b"five"))],
+        ..Insert::default()
+    };
+    logs.insert(&log, insert).unwrap();
+    assert_eq!(written(Table::StreamIndexes), 0);
+
+    // Who leaves takes along what it alone told of, but for what is in use.
+    logs.retain_candidates(&BTreeSet::from([other]));
+    let known = |epoch| logs.known(id(&key(2), epoch).key()).is_some();
+    assert!(!known(4) && known(5));
+    logs.retain_candidates(&BTreeSet::new());
+    assert!(!known(5) && known(CANDIDATES_PER_PEER_MAX as u64));
+    logs.insert(&log, Producer::of(&next).insert(1)).unwrap();
+    assert_eq!(logs.logs().len(), 1);
+    assert!(Arc::ptr_eq(&log, &logs.log(log.key).unwrap()));
+    assert!(open(&store, Config::default()).log(log.key).is_some());
+}
+
+#[test]
+fn a_producer_and_a_stream_have_their_share() {
+    let logs = new_store();
+    let limits = Limits {
+        logs_per_stream_max: 3,
+        logs_per_producer_max: 2,
+        ..ANY
+    };
+    // Told of at once, before any of them counts.
+    let ids: Vec<_> = [(2, 1), (2, 2), (2, 3), (3, 1), (4, 1)]
+        .map(|(seed, epoch)| (seed, id(&key(seed), epoch)))
+        .into();
+    let told: Vec<_> = ids.iter().map(|(_, id)| register(&logs, id)).collect();
+    let taken: Vec<bool> = told
+        .iter()
+        .zip(&ids)
+        .map(|(log, (seed, id))| {
+            let mut producer = Producer::of(id);
+            producer.key = key(*seed);
+            let insert = Insert {
+                limits,
+                ..producer.insert(1)
+            };
+            match logs.insert(log, insert) {
+                Ok(_) => true,
+                Err(Error::OverLimit { .. }) => false,
+                Err(error) => panic!("{error}"),
+            }
+        })
+        .collect();
+    assert_eq!(taken, [true, true, false, true, false]);
+    let refused = logs.candidate(&id(&key(2), 4), TELLER, &limits).map(drop);
+    assert!(matches!(refused, Err(Error::OverLimit { max: 3, .. })));
+    // What this node's operator wrote is kept in any case.
+    assert!(logs.candidate(&id(&key(1), 4), TELLER, &limits).is_ok());
+}
+
+#[test]
+fn others_have_their_share_of_the_disk() {
+    let store = Arc::new(MemoryStore::new());
+    let retention = Retention {
+        bytes_max: Some(1),
+        age_max_ms: None,
+    };
+    let config = Config {
+        retention,
+        ..Config::default()
+    };
+    let logs = open(&store, config.clone());
+    let ids = [7, 8].map(|epoch| id(&key(2), epoch));
+    let [mut first, mut second] = ids.each_ref().map(Producer::of);
+    let [one, other] = ids.each_ref().map(|id| register(&logs, id));
+    let run_bytes = first.run(1).run().as_bytes().len() as u64;
+    first = Producer::of(&first.id);
+    let limits = Limits {
+        log_bytes_max: 2 * run_bytes + run_bytes / 2,
+        bytes_max: 3 * run_bytes + run_bytes / 2,
+        ..ANY
+    };
+    let insert = |logs: &LogStore, log: &Arc<Log>, producer: &mut Producer| {
+        let before = (producer.next, producer.previous);
+        let insert = Insert {
+            limits,
+            ..producer.insert(1)
+        };
+        let taken = match logs.insert(log, insert) {
+            Ok(_) => true,
+            Err(Error::OverLimit { .. }) => false,
+            Err(error) => panic!("{error}"),
+        };
+        if !taken {
+            (producer.next, producer.previous) = before;
+        }
+        taken
+    };
+    let taken = [(); 4].map(|()| insert(&logs, &one, &mut first));
+    assert_eq!(taken, [true, true, false, false]);
+    let taken = [(); 2].map(|()| insert(&logs, &other, &mut second));
+    assert_eq!(taken, [true, false]);
+    // Also after a restart. What retention drops makes room.
+    let logs = open(&store, config);
+    let [one, other] = ids.each_ref().map(|id| logs.log(id.key()).unwrap());
+    assert!(!insert(&logs, &other, &mut second));
+    assert_eq!(logs.retain(&one, START_MS).unwrap(), 1);
+    assert!(insert(&logs, &other, &mut second));
+    assert!(!insert(&logs, &one, &mut first));
+}
+
+#[test]
+fn an_event_of_a_time_to_come_waits_until_then() {
+    let logs = new_store();
+    let mut producer = Producer::new();
+    let log = register(&logs, &producer.id);
+    producer.time_ms = START_MS + 10;
+    let run = producer.run(1);
+    let insert = |time_ms_max| {
+        let limits = Limits { time_ms_max, ..ANY };
+        let runs = vec![run.clone()];
+        let insert = Insert {
+            runs,
+            limits,
+            ..Insert::default()
+        };
+        logs.insert(&log, insert)
+    };
+    let refused = insert(START_MS + 9);
+    assert!(
+        matches!(refused, Err(Error::OverLimit { .. })),
+        "{refused:?}"
+    );
+    assert!(insert(START_MS + 10).is_ok());
+}
+
+#[test]
+fn an_epoch_that_peers_tell_of_is_not_used_again() {
+    let logs = new_store();
+    let plants = "plants".parse().unwrap();
+    let _ = register(&logs, &id(&key(1), 700));
+    // A lie: nobody could go on from there.
+    let _ = register(&logs, &id(&key(1), u64::MAX));
+    let own = logs.make_own(&plants, 500, None).unwrap();
+    assert_eq!(own.id.epoch, Epoch(701));
+}
+
+#[test]
+fn logs_of_others_that_never_held_anything_are_dropped_at_open() {
+    let store = Arc::new(MemoryStore::new());
+    let mut batch = Batch::new();
+    for (epoch, partition) in [(1, 0), (2, 2), (3, 3)] {
+        let id = id(&key(2), epoch);
+        let key = disk::log_key(Kind::Log, id.key());
+        batch.put(Table::StreamIndexes, key, disk::encode_log(&id, partition));
+    }
+    let own = id(&key(1), 1);
+    let key = disk::log_key(Kind::Log, own.key());
+    batch.put(Table::StreamIndexes, key, disk::encode_log(&own, 1));
+    store.write(batch).unwrap();
+    for _ in 0..2 {
+        let logs = open(&store, Config::default()).logs();
+        let logs: Vec<_> = logs
+            .iter()
+            .map(|log| (log.partition(), log.id.epoch.0))
+            .collect();
+        // The numbers of those that stay do not change.
+        assert_eq!(logs, [(0, 1), (1, 1)]);
+    }
 }
 
 #[test]
@@ -290,7 +508,7 @@ fn a_log_can_be_taken_up_where_others_still_have_it() {
     let store = Arc::new(MemoryStore::new());
     let logs = open(&store, Config::default());
     let mut producer = Producer::new();
-    let log = logs.register(&producer.id).unwrap();
+    let log = register(&logs, &producer.id);
     let runs = vec![producer.run(2), producer.run(2)];
     logs.insert(
         &log,
@@ -348,12 +566,15 @@ fn a_proof_freezes_a_log_at_its_lowest_place_for_good() {
     let store = Arc::new(MemoryStore::new());
     let logs = open(&store, Config::default());
     let mut producer = Producer::new();
-    assert!(!logs.freeze(&producer.evidence(4)).unwrap(), "not followed");
-    let log = logs.register(&producer.id).unwrap();
+    assert!(
+        !logs.freeze(&producer.evidence(4), &ANY).unwrap(),
+        "not followed"
+    );
+    let log = register(&logs, &producer.id);
     logs.insert(&log, producer.insert(2)).unwrap();
     for (offset, new) in [(5, true), (6, false), (5, false), (4, true)] {
         assert_eq!(
-            logs.freeze(&producer.evidence(offset)).unwrap(),
+            logs.freeze(&producer.evidence(offset), &ANY).unwrap(),
             new,
             "{offset}"
         );
@@ -374,6 +595,31 @@ fn a_proof_freezes_a_log_at_its_lowest_place_for_good() {
     assert_eq!(logs.evidence().unwrap(), [producer.evidence(4)]);
     // What was there before can still be read.
     assert_eq!(logs.events(&log, Offset(0), usize::MAX).unwrap().len(), 4);
+}
+
+#[test]
+fn proofs_without_end_are_not_all_kept() {
+    let store = Arc::new(MemoryStore::new());
+    let logs = open(&store, Config::default());
+    let mut producer = Producer::new();
+    let log = register(&logs, &producer.id);
+    logs.insert(&log, producer.insert(1)).unwrap();
+    let kept = |offset| logs.freeze(&producer.evidence(offset), &ANY).unwrap();
+    let kept = (0..100).filter(|turn| kept(1_000 - turn)).count();
+    assert_eq!(kept, 17);
+    assert_eq!(log.head().frozen, Some(Offset(984)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_heard_again_is_no_news_and_there_are_not_too_many() {
+    let logs = new_store();
+    let log = register(&logs, &Producer::new().id);
+    let news = |from: u64| (from..from + 1_000).filter(|next| log.is_news(Offset(*next)));
+    assert_eq!(news(1).count(), 100);
+    assert_eq!(news(1).count(), 0);
+    tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    assert!(log.is_news(Offset(2_000)));
+    assert!(!log.is_news(Offset(2_000)) && !log.is_news(Offset(1_999)));
 }
 
 #[test]
@@ -421,7 +667,7 @@ fn retention_drops_checkpoints_with_the_events_that_they_cover() {
     };
     let logs = open(&Arc::new(MemoryStore::new()), config);
     let mut producer = Producer::new();
-    let log = logs.register(&producer.id).unwrap();
+    let log = register(&logs, &producer.id);
     for end in [2, 4, 6] {
         let insert = Insert {
             checkpoints: vec![(Offset(end), Bytes::from_static(b"checkpoint"))],

@@ -2,7 +2,7 @@
 
 mod tasks;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,10 +18,11 @@ use super::core::{
 };
 use super::handle::SyncStatus;
 use super::inserter::{self, HEARD_MAX, Job};
+use super::settling::{Fit, Settling};
 use super::verify::Checked;
 use super::{server, watcher};
 use crate::store::Log;
-use crate::{LogKey, Offset, Streams};
+use crate::{LogKey, Offset, Origin, Streams};
 
 /// How often the core is told the time when nothing happens.
 const TICK: Duration = Duration::from_millis(250);
@@ -83,6 +84,7 @@ pub(super) struct Actor {
     streams: Streams,
     state: State,
     started: Instant,
+    settling: Settling,
     status: watch::Sender<SyncStatus>,
     events: mpsc::Sender<Event>,
     /// Answers that wait for their turn.
@@ -91,6 +93,8 @@ pub(super) struct Actor {
     fetching: HashMap<FetchId, (LogKey, AbortHandle)>,
     inserters: HashMap<LogKey, mpsc::Sender<Job>>,
     known: HashMap<PeerId, Known>,
+    /// The peers whose candidates are remembered.
+    here: BTreeSet<PeerId>,
     serving: HashMap<PeerId, Arc<Semaphore>>,
     turns: Arc<Semaphore>,
 }
@@ -105,6 +109,7 @@ impl Actor {
         let turns = context.config.served_max.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             state: State::new(context.config.limits()),
+            settling: Settling::new(context.config.settle_ms, context.config.stall_timeout_ms),
             context,
             streams,
             started: Instant::now(),
@@ -114,6 +119,7 @@ impl Actor {
             fetching: HashMap::new(),
             inserters: HashMap::new(),
             known: HashMap::new(),
+            here: BTreeSet::new(),
             serving: HashMap::new(),
             turns: Arc::new(Semaphore::new(turns)),
         }
@@ -178,18 +184,22 @@ impl Actor {
         for peer in self.state.surplus(&here) {
             self.disconnected(peer);
         }
+        let now: BTreeSet<PeerId> = here.iter().copied().collect();
+        if now != self.here {
+            self.context.logs.retain_candidates(&now);
+            self.here = now;
+        }
         self.serving.retain(|_, slots| Arc::strong_count(slots) > 1);
         self.inserters.retain(|_, jobs| !jobs.is_closed());
         let metrics = &self.context.metrics;
         metrics.behind.set(self.state.behind() as i64);
         metrics.fetches.set(self.state.fetches() as i64);
-        let (started, settle) = (self.started, self.context.config.settle_ms);
         self.status.send_modify(|status| {
             status.peers = here.len();
             status.logs_behind = self.state.behind();
             status.fetches = self.state.fetches();
-            status.settled |= started.elapsed() >= Duration::from_millis(settle);
         });
+        self.settle();
     }
 
     fn peer(&mut self, event: PeerEvent) {
@@ -205,6 +215,7 @@ impl Actor {
 
     fn disconnected(&mut self, peer: PeerId) {
         self.known.remove(&peer);
+        self.settling.left(peer);
         self.step(Input::Disconnected(peer));
     }
 
@@ -224,11 +235,19 @@ impl Actor {
             }
             Event::Probed { fetch, finding } => {
                 self.fetching.remove(&fetch);
+                self.settling.probed(fetch, Some(finding));
                 self.step(Input::Probed { fetch, finding });
+                self.settle();
             }
             Event::Log { log, held } => self.step(Input::Log { log, held }),
             Event::Announced { peer, log, next } => {
-                self.step(Input::Announced { peer, log, next });
+                self.introduce(log);
+                // Who has told nothing of what it holds is asked, rather than believed.
+                let input = match self.known.contains_key(&peer) {
+                    true => Input::Announced { peer, log, next },
+                    false => Input::Unknown { peer },
+                };
+                self.step(input);
             }
             Event::Heard { log, checked } => self.heard(log, checked),
             Event::Unknown { peer } => self.step(Input::Unknown { peer }),
@@ -243,19 +262,55 @@ impl Actor {
     fn heights(&mut self, peer: PeerId, result: Result<Told, Failure>) {
         let told = match result {
             Ok(told) => told,
-            Err(failure) => return self.step(Input::HeightsFailed { peer, failure }),
+            Err(failure) => {
+                self.settling.told(peer, Fit::Yes);
+                return self.step(Input::HeightsFailed { peer, failure });
+            }
         };
+        let own = |(log, _): &(LogKey, Offset)| self.is_own(*log);
+        let fit = match told.suspects.iter().any(own) {
+            true => Fit::No,
+            false => Fit::Yes,
+        };
+        self.settling.told(peer, fit);
         self.known.insert(peer, told.known);
         let claims = told.claims;
+        claims.iter().for_each(|(log, _)| self.introduce(*log));
         self.step(Input::Heights { peer, claims });
         for (log, offset) in told.suspects {
             self.step(Input::Suspect { peer, log, offset });
         }
+        self.settle();
+    }
+
+    fn is_own(&self, log: LogKey) -> bool {
+        let logs = &self.context.logs;
+        let log = logs.log(log);
+        log.is_some_and(|log| logs.origin(&log) == Origin::Own)
+    }
+
+    /// Lets appends go on once nothing speaks against it any more.
+    fn settle(&mut self) {
+        if self.status.borrow().settled {
+            return;
+        }
+        let here = self.context.network.peers();
+        let here: Vec<PeerId> = here.iter().map(|peer| peer.id).collect();
+        let elapsed = u64::try_from(self.started.elapsed().as_millis());
+        let over = self.settling.is_over(&here, elapsed.unwrap_or(u64::MAX));
         self.status.send_if_modified(|status| {
-            let news = !status.settled;
-            status.settled = true;
-            news
+            status.settled = over;
+            over
         });
+    }
+
+    /// Makes a log known to the core of which nothing is here yet: what is here tells of itself.
+    fn introduce(&mut self, key: LogKey) {
+        let log = self.context.logs.known(key);
+        if let Some(log) = log.filter(|log| !log.is_kept()) {
+            let held = self.context.held(&log, Offset(0));
+            self.step(Input::Log { log: key, held });
+        }
     }
 
     fn fetched(&mut self, fetch: FetchId, result: Result<(Answer, Checked), Failure>) {
@@ -302,6 +357,9 @@ impl Actor {
                 log,
                 offset,
             } => {
+                if self.is_own(log) {
+                    self.settling.probing(fetch, peer);
+                }
                 let (context, events) = (Arc::clone(&self.context), self.events.clone());
                 let probe = tasks::Probe {
                     context,
@@ -319,6 +377,7 @@ impl Actor {
                 }
             }
             Output::Cancel { fetch } => {
+                self.settling.probed(fetch, None);
                 self.answers.remove(&fetch);
                 if let Some((_, task)) = self.fetching.remove(&fetch) {
                     task.abort();
@@ -363,8 +422,8 @@ impl Actor {
 
     /// Hands something to the inserter of a log, which is started where there is none.
     fn job(&mut self, key: LogKey, job: Job) {
-        let Some(log) = self.context.logs.log(key) else {
-            return;
+        let Some(log) = self.context.logs.known(key) else {
+            return self.lost(job);
         };
         let jobs = self.inserter(&log);
         let Err(error) = jobs.try_send(job) else {

@@ -12,7 +12,6 @@ use crate::{LogId, StreamName};
 pub(crate) struct Admission {
     streams: Option<BTreeSet<StreamName>>,
     producers: Option<BTreeSet<OperatorId>>,
-    logs_per_stream_max: usize,
 }
 
 impl Admission {
@@ -22,7 +21,6 @@ impl Admission {
         Self {
             streams: config.streams.as_ref().map(set),
             producers: config.producers.as_ref().map(ids),
-            logs_per_stream_max: config.logs_per_stream_max,
         }
     }
 
@@ -32,11 +30,6 @@ impl Admission {
         let producer = self.producers.as_ref();
         stream.is_none_or(|streams| streams.contains(&log.stream))
             && producer.is_none_or(|producers| producers.contains(&log.producer))
-    }
-
-    /// Whether the log is kept from now on, where its stream has `logs` already.
-    pub(crate) fn admits(&self, log: &LogId, logs: usize) -> bool {
-        self.follows(log) && logs < self.logs_per_stream_max
     }
 }
 
@@ -56,8 +49,7 @@ mod tests {
     #[test]
     fn everything_is_followed_unless_it_is_restricted() {
         let all = Admission::new(&SyncConfig::default());
-        assert!(all.admits(&log("a", 1), 1_023));
-        assert!(!all.admits(&log("a", 1), 1_024));
+        assert!(all.follows(&log("a", 1)));
         let some = Admission::new(&SyncConfig {
             streams: Some(vec!["a".parse().unwrap()]),
             producers: Some(vec![OperatorId::from_bytes([1; 32])]),

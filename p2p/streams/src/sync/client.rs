@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use phytomer_wire::codec::{self, FrameError};
-use phytomer_wire::events::RUN_BYTES_MAX;
+use phytomer_wire::events::{Evidence, RUN_BYTES_MAX};
 use phytomer_wire::sync::{self as wire, Part, Question};
 use phytomer_wire::{ByteStream, Network, NetworkError, PeerId, Protocol};
 use tokio::io::AsyncWriteExt;
@@ -14,7 +14,7 @@ use super::SyncConfig;
 use super::convert::{self, Keys, Told};
 use super::core::{Failure, Range};
 use crate::checkpoint::Checkpoint;
-use crate::{Evidence, LogKey, Offset};
+use crate::{LogKey, Offset};
 
 /// Logs of which one peer may tell in one answer.
 const LOGS_TOLD_MAX: usize = 16_384;
@@ -37,6 +37,7 @@ pub(crate) struct Heights {
     pub(crate) known: Known,
     pub(crate) logs: Vec<Told>,
     pub(crate) keys: Keys,
+    /// Unchecked.
     pub(crate) evidence: Vec<Evidence>,
 }
 
@@ -87,19 +88,21 @@ pub(crate) async fn heights(
                         revision: message.revision,
                     };
                     let (logs, keys) = convert::heights(message).map_err(|_| Failure::Malformed)?;
+                    // Only the one page of who has nothing is empty.
+                    if logs.is_empty() && !heights.logs.is_empty() {
+                        return Err(Failure::Malformed);
+                    }
                     heights.logs.extend(logs);
                     heights.keys.extend(keys);
                 }
-                Part::Evidence(message) => {
-                    let evidence = Evidence::decode(&codec::encode(&message));
-                    heights
-                        .evidence
-                        .push(evidence.map_err(|_| Failure::Malformed)?);
+                // One for a log that was told, at most.
+                Part::Evidence(message) if heights.evidence.len() < heights.logs.len() => {
+                    heights.evidence.push(message);
                 }
                 Part::End(_) => return Ok(heights),
                 _ => return Err(Failure::Malformed),
             }
-            if heights.logs.len().max(heights.evidence.len()) > LOGS_TOLD_MAX {
+            if heights.logs.len() > LOGS_TOLD_MAX {
                 return Err(Failure::Malformed);
             }
         }

@@ -1,6 +1,6 @@
 //! What the tasks of following others' logs share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -14,8 +14,8 @@ use super::catalog::Catalog;
 use super::client::Patience;
 use super::core::{Held, Own};
 use super::metrics::Metrics;
-use crate::store::{Log, LogStore};
-use crate::{Error, Offset, Origin};
+use crate::store::{Limits, Log, LogStore};
+use crate::{Clock, Error, Offset, Origin};
 
 /// Producers' keys that are remembered before anything of them is stored.
 const KEYS_MAX: usize = 4_096;
@@ -29,11 +29,17 @@ pub(crate) struct Context {
     pub(crate) keys: KeyRing,
     pub(crate) metrics: Metrics,
     pub(crate) patience: Patience,
+    pub(crate) clock: Arc<dyn Clock>,
     /// Whether some peer may not know this node's keys yet: the next gossip carries them.
     pub(crate) keys_due: AtomicBool,
 }
 
 impl Context {
+    /// How much of others' logs is kept, now.
+    pub(crate) fn kept(&self) -> Limits {
+        self.config.kept(self.clock.unix_time_ms())
+    }
+
     /// What this node holds of a log, as decisions need it.
     pub(crate) fn held(&self, log: &Log, checkpointed: Offset) -> Held {
         let head = log.head();
@@ -53,7 +59,14 @@ impl Context {
 /// The keys of producers: those on disk, and those that came before their events.
 #[derive(Default)]
 pub(crate) struct KeyRing {
-    learned: Mutex<HashMap<OperatorId, OperatorPublicKey>>,
+    learned: Mutex<Learned>,
+}
+
+#[derive(Default)]
+struct Learned {
+    keys: HashMap<OperatorId, OperatorPublicKey>,
+    /// The producers, those whose keys came first in front.
+    order: VecDeque<OperatorId>,
 }
 
 impl KeyRing {
@@ -61,11 +74,16 @@ impl KeyRing {
     /// nothing to check.
     pub(crate) fn learn(&self, keys: OperatorPublicKey) {
         let mut learned = self.learned.lock();
-        if learned.len() >= KEYS_MAX && !learned.contains_key(&keys.id()) {
-            // They come again with the heights.
-            learned.clear();
+        let id = keys.id();
+        if learned.keys.insert(id, keys).is_none() {
+            learned.order.push_back(id);
         }
-        learned.insert(keys.id(), keys);
+        // The oldest make room: they come again with the heights.
+        while learned.order.len() > KEYS_MAX {
+            if let Some(oldest) = learned.order.pop_front() {
+                learned.keys.remove(&oldest);
+            }
+        }
     }
 
     /// The keys of a producer, if anybody told them. Reads the disk.
@@ -74,7 +92,7 @@ impl KeyRing {
         logs: &LogStore,
         id: OperatorId,
     ) -> Result<Option<OperatorPublicKey>, Error> {
-        let learned = self.learned.lock().get(&id).cloned();
+        let learned = self.unstored(id);
         match learned {
             Some(keys) => Ok(Some(keys)),
             None => logs.producer_keys(id),
@@ -83,11 +101,47 @@ impl KeyRing {
 
     /// The keys of a producer where they may not be on disk yet.
     pub(crate) fn unstored(&self, id: OperatorId) -> Option<OperatorPublicKey> {
-        self.learned.lock().get(&id).cloned()
+        self.learned.lock().keys.get(&id).cloned()
     }
 
     /// The keys are on disk now.
     pub(crate) fn stored(&self, id: OperatorId) {
-        self.learned.lock().remove(&id);
+        let mut learned = self.learned.lock();
+        if learned.keys.remove(&id).is_some() {
+            learned.order.retain(|other| *other != id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+
+    use super::*;
+
+    /// Keys that differ, without making them one by one: only their hash counts here.
+    fn keys(number: usize) -> OperatorPublicKey {
+        let mut bytes = vec![0; phytomer_pqc::PUBLIC_KEY_BYTES];
+        let end = bytes.len();
+        bytes[end - 8..].copy_from_slice(&(number as u64).to_be_bytes());
+        OperatorPublicKey::from_bytes(&bytes).unwrap()
+    }
+
+    #[test]
+    fn only_the_oldest_keys_make_room() {
+        let ring = KeyRing::default();
+        let ids: Vec<_> = (0..KEYS_MAX + 2).map(|number| keys(number).id()).collect();
+        for number in 0..KEYS_MAX {
+            ring.learn(keys(number));
+        }
+        // What is known already takes no room, and what is stored gives it back.
+        ring.learn(keys(0));
+        ring.stored(ids[1]);
+        ring.learn(keys(KEYS_MAX));
+        assert!(ring.unstored(ids[0]).is_some());
+        ring.learn(keys(KEYS_MAX + 1));
+        let gone: Vec<_> = (0..ids.len())
+            .filter(|number| ring.unstored(ids[*number]).is_none())
+            .collect();
+        assert_eq!(gone, [0, 1]);
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use phytomer_pqc::{OperatorId, OperatorPublicKey};
 use phytomer_wire::codec::{DecodeError, Message};
-use phytomer_wire::events::SignedHeader as WireHeader;
+use phytomer_wire::events::{Evidence, SignedHeader as WireHeader};
 use phytomer_wire::sync as wire;
 
 use super::core::Claim;
@@ -87,12 +87,20 @@ pub(crate) fn wire_header(header: &SignedHeader) -> WireHeader {
     }
 }
 
+/// The log and the place of which a proof speaks, unchecked.
+pub(crate) fn evidence_place(evidence: &Evidence) -> Option<(LogId, Offset)> {
+    let keys = OperatorPublicKey::from_bytes(&evidence.producer).ok()?;
+    let id = LogId {
+        stream: StreamName::new(&evidence.stream).ok()?,
+        producer: keys.id(),
+        epoch: Epoch(evidence.epoch),
+    };
+    let header = signed_header(evidence.first.clone())?;
+    Some((id, header.header().offset))
+}
+
 /// The logs and keys of a message.
 pub(crate) fn heights(message: wire::Heights) -> Result<(Vec<Told>, Keys), DecodeError> {
-    let max = wire::HEIGHTS_LOGS_MAX;
-    if message.logs.len() > max || message.keys.len() > max {
-        return Err(invalid("heights", "they are too many"));
-    }
     let told = message.logs.into_iter().map(told);
     let keys = message.keys.iter().map(|bytes| {
         let keys = OperatorPublicKey::from_bytes(bytes);

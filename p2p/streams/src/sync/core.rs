@@ -16,6 +16,7 @@
 //! delivers is asked less, and whoever delivers what its producer did not sign is cut off.
 
 mod jump;
+mod pace;
 mod plan;
 mod types;
 
@@ -48,6 +49,8 @@ pub(crate) struct State {
     turn: Option<LogKey>,
     /// Peers that left while they were cut off, and until when they are.
     cut_off: BTreeMap<PeerId, u64>,
+    /// How long the last long answers took, in milliseconds.
+    durations_ms: VecDeque<u64>,
     outputs: Vec<Output>,
 }
 
@@ -64,6 +67,12 @@ struct Peer {
     heights_at_ms: Option<u64>,
     /// For which of them it is asked then.
     extent: Extent,
+    /// For which of them it was asked last.
+    asked: Extent,
+    /// Nothing that it says is heard before: it sent what it must not.
+    cut_off_until_ms: u64,
+    /// Bytes in a second of its last long answers.
+    rate: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -81,6 +90,8 @@ struct Log {
     stranded_since_ms: Option<u64>,
     /// The fetch that is to let the log go on behind events that nobody holds any more.
     jumping: Option<FetchId>,
+    /// Fetches that were given up for their slowness since the log has grown.
+    given_up: u32,
 }
 
 #[derive(Debug)]
@@ -90,6 +101,7 @@ struct Fetch {
     from: Offset,
     to: Offset,
     stage: Stage,
+    since_ms: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +138,7 @@ impl State {
             behind: BTreeSet::new(),
             turn: None,
             cut_off: BTreeMap::new(),
+            durations_ms: VecDeque::new(),
             outputs: Vec::new(),
         }
     }
@@ -177,15 +190,18 @@ impl State {
     }
 
     fn connected(&mut self, peer: PeerId) {
-        let blocked_until_ms = self.cut_off.remove(&peer).unwrap_or(0);
-        let heights_at_ms = Some(self.now_ms.max(blocked_until_ms));
+        let cut_off_until_ms = self.cut_off.remove(&peer).unwrap_or(0);
+        let heights_at_ms = Some(self.now_ms.max(cut_off_until_ms));
         self.peers.entry(peer).or_insert(Peer {
             claims: BTreeMap::new(),
             in_flight: 0,
             failures: 0,
-            blocked_until_ms,
+            blocked_until_ms: cut_off_until_ms,
             heights_at_ms,
             extent: Extent::All,
+            asked: Extent::All,
+            cut_off_until_ms,
+            rate: None,
         });
     }
 
@@ -193,11 +209,11 @@ impl State {
     fn disconnected(&mut self, peer: PeerId) {
         self.cancel(|fetch| fetch.peer == peer && fetch.stage.is_asked());
         if let Some(gone) = self.peers.remove(&peer) {
-            if gone.blocked_until_ms > self.now_ms && gone.extent == Extent::All {
+            if gone.cut_off_until_ms > self.now_ms {
                 let now = self.now_ms;
                 self.cut_off.retain(|_, until| *until > now);
                 if self.cut_off.len() < self.limits.cut_off_max {
-                    self.cut_off.insert(peer, gone.blocked_until_ms);
+                    self.cut_off.insert(peer, gone.cut_off_until_ms);
                 }
             }
             for log in gone.claims.keys() {
@@ -208,18 +224,18 @@ impl State {
 
     fn heights(&mut self, peer: PeerId, claims: Vec<(LogKey, Claim)>) {
         let next_ms = self.now_ms + self.limits.heights_interval_ms;
-        let Some(known) = self.peers.get_mut(&peer) else {
+        let claims_max = self.limits.claims_max;
+        let Some(known) = self.heard(peer) else {
             return;
         };
         known.heights_at_ms = Some(next_ms);
-        known.extent = Extent::Changes;
         for (log, claim) in &claims {
             if claim.first >= claim.next {
                 // Nothing is held: there is nothing to ask for.
                 known.claims.remove(log);
                 continue;
             }
-            let room = known.claims.len() < self.limits.claims_max;
+            let room = known.claims.len() < claims_max;
             if room || known.claims.contains_key(log) {
                 known.claims.insert(*log, *claim);
             }
@@ -231,18 +247,22 @@ impl State {
 
     fn heights_failed(&mut self, peer: PeerId, failure: Failure) {
         let next_ms = self.now_ms + self.limits.heights_interval_ms;
-        if let Some(known) = self.peers.get_mut(&peer) {
+        if let Some(known) = self.heard(peer) {
             known.heights_at_ms = Some(next_ms);
+            if known.asked == Extent::All {
+                known.extent = Extent::All;
+            }
             self.blame(peer, failure);
         }
     }
 
     /// Takes news that came by gossip: the peer may have passed on what it does not hold yet.
     fn announced(&mut self, peer: PeerId, log: LogKey, next: Offset) {
-        let Some(known) = self.peers.get_mut(&peer) else {
+        let claims_max = self.limits.claims_max;
+        let Some(known) = self.heard(peer) else {
             return;
         };
-        if known.claims.len() >= self.limits.claims_max && !known.claims.contains_key(&log) {
+        if known.claims.len() >= claims_max && !known.claims.contains_key(&log) {
             return;
         }
         let claim = known.claims.entry(log).or_default();
@@ -250,10 +270,17 @@ impl State {
         self.judge(log);
     }
 
+    /// A peer whose word counts: it is here and not cut off.
+    fn heard(&mut self, peer: PeerId) -> Option<&mut Peer> {
+        let now_ms = self.now_ms;
+        let known = self.peers.get_mut(&peer);
+        known.filter(|known| known.cut_off_until_ms <= now_ms)
+    }
+
     /// Asks a peer for its heights soon: it passed on what is not known here.
     fn ask_soon(&mut self, peer: PeerId) {
         let soon = self.now_ms + self.limits.retry_ms;
-        if let Some(known) = self.peers.get_mut(&peer) {
+        if let Some(known) = self.heard(peer) {
             known.heights_at_ms = known.heights_at_ms.map(|at| at.min(soon));
         }
     }
@@ -262,6 +289,7 @@ impl State {
         let entry = self.logs.entry(log).or_default();
         if held.next > entry.held.next {
             entry.stranded_since_ms = None;
+            entry.given_up = 0;
         }
         let known = &mut entry.held;
         // What was seen at different moments may arrive in another order; a log never shrinks.
@@ -285,6 +313,8 @@ impl State {
         };
         let (peer, log, asked) = (fetch.peer, fetch.log, fetch.from);
         let checkpoints_alone = fetch.to == fetch.from;
+        let wanted = fetch.to.0.saturating_sub(asked.0);
+        let took_ms = self.now_ms.saturating_sub(fetch.since_ms);
         if fetch.stage == Stage::Jumping {
             return self.jump_answered(id, answer);
         }
@@ -301,6 +331,12 @@ impl State {
         fetch.to = next.max(asked);
         let reached = fetch.to;
         let (now, retry_ms) = (self.now_ms, self.limits.retry_ms);
+        let slow = self.measure(
+            peer,
+            (next.0.saturating_sub(asked.0), wanted),
+            (bytes, took_ms),
+        );
+        let broken = broken.or(slow);
         if let Some(known) = self.peers.get_mut(&peer) {
             known.in_flight = known.in_flight.saturating_sub(1);
             if next > asked {
@@ -378,6 +414,15 @@ impl State {
                     self.cut_off(fetch.peer, Offence::Forged);
                 }
             }
+            // Its producer's keys are not here: who claims the log tells them with all heights.
+            Refusal::Keys => {
+                let until = self.now_ms + self.limits.heights_interval_ms;
+                self.logs.entry(fetch.log).or_default().resting_until_ms = until;
+                if let Some(known) = self.peers.get_mut(&fetch.peer) {
+                    known.extent = Extent::All;
+                }
+                self.ask_soon(fetch.peer);
+            }
             Refusal::Store => {
                 // The disk, not the peer: try again later, and all of the log.
                 let until = self.now_ms + self.limits.block_ms;
@@ -395,7 +440,7 @@ impl State {
             .values()
             .any(|fetch| fetch.stage == Stage::Probing && (fetch.peer == peer || fetch.log == log));
         let full = self.fetches.len() >= self.limits.fetches_max + self.limits.probes_max;
-        let Some(known) = self.peers.get_mut(&peer) else {
+        let Some(known) = self.heard(peer) else {
             return;
         };
         // Until it is clear who is right, the peer is not asked for more of this log.
@@ -479,6 +524,7 @@ impl State {
         let until = self.now_ms + self.limits.block_ms;
         if let Some(known) = self.peers.get_mut(&peer) {
             known.blocked_until_ms = until;
+            known.cut_off_until_ms = until;
             known.heights_at_ms = Some(until);
             known.extent = Extent::All;
             let claims = std::mem::take(&mut known.claims);
@@ -520,9 +566,11 @@ impl State {
         for (id, peer) in &mut self.peers {
             if peer.heights_at_ms.is_some_and(|at| at <= self.now_ms) {
                 peer.heights_at_ms = None;
+                // What is lost from now on is asked for the next time, whatever the answer says.
+                peer.asked = std::mem::replace(&mut peer.extent, Extent::Changes);
                 self.outputs.push(Output::AskHeights {
                     peer: *id,
-                    extent: peer.extent,
+                    extent: peer.asked,
                 });
             }
         }

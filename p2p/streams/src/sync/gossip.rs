@@ -1,12 +1,13 @@
 //! Judging what peers tell, and telling what is new here.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::{Bytes, BytesMut};
 use phytomer_pqc::OperatorPublicKey;
 use phytomer_wire::codec;
 use phytomer_wire::sync::{self as wire, GOSSIP_RUN_BYTES_MAX, News};
-use phytomer_wire::{NetworkError, Topic, Verdict};
+use phytomer_wire::{NetworkError, PeerId, Topic, Verdict};
 
 use super::context::Context;
 use super::convert;
@@ -35,19 +36,19 @@ pub(crate) type Judged = (Verdict, Heard);
 const REJECT: Judged = (Verdict::Reject, Heard::Nothing);
 const IGNORE: Judged = (Verdict::Ignore, Heard::Nothing);
 
-/// Judges a message. Reads the disk and checks signatures: call it on a blocking thread.
-pub(crate) fn judge(context: &Context, data: &Bytes) -> Result<Judged, Error> {
+/// Judges a message that a peer passed on. Reads the disk and checks signatures: call it on a blocking thread.
+pub(crate) fn judge(context: &Context, from: PeerId, data: &Bytes) -> Result<Judged, Error> {
     let Ok(message) = codec::decode::<wire::EventGossip>(data) else {
         return Ok(REJECT);
     };
     match message.news {
-        Some(News::Announce(announce)) => judge_announce(context, announce),
-        Some(News::Events(events)) => judge_events(context, events),
+        Some(News::Announce(announce)) => judge_announce(context, from, announce),
+        Some(News::Events(events)) => judge_events(context, from, events),
         Some(News::Evidence(evidence)) => {
             let Ok(evidence) = Evidence::decode(&codec::encode(&evidence)) else {
                 return Ok(REJECT);
             };
-            match context.logs.freeze(&evidence)? {
+            match freeze(context, &evidence)? {
                 true => Ok((Verdict::Accept, Heard::Nothing)),
                 false => Ok(IGNORE),
             }
@@ -84,7 +85,11 @@ fn name(context: &Context, name: Option<wire::LogName>, keys: &Bytes) -> Result<
     }
 }
 
-fn judge_announce(context: &Context, announce: wire::Announce) -> Result<Judged, Error> {
+fn judge_announce(
+    context: &Context,
+    from: PeerId,
+    announce: wire::Announce,
+) -> Result<Judged, Error> {
     let (id, keys) = match name(context, announce.log, &announce.keys)? {
         Named::Known(id, keys) => (id, keys),
         Named::Judged(judged) => return Ok(judged),
@@ -97,18 +102,17 @@ fn judge_announce(context: &Context, announce: wire::Announce) -> Result<Judged,
     if header.verify(&keys).is_err() {
         return Ok(REJECT);
     }
-    let Some(log) = admit(context, &id)? else {
+    let Some(log) = admit(context, &id, from)? else {
         return Ok(IGNORE);
     };
     let offset = header.header().offset;
     if offset < log.head().next {
         return compare(context, &log, &keys, header);
     }
-    let next = offset.next();
-    Ok((Verdict::Accept, Heard::Announced { log: key, next }))
+    Ok(announced(&log, offset.next()))
 }
 
-fn judge_events(context: &Context, events: wire::Events) -> Result<Judged, Error> {
+fn judge_events(context: &Context, from: PeerId, events: wire::Events) -> Result<Judged, Error> {
     let (id, keys) = match name(context, events.log, &events.keys)? {
         Named::Known(id, keys) => (id, keys),
         Named::Judged(judged) => return Ok(judged),
@@ -128,7 +132,7 @@ fn judge_events(context: &Context, events: wire::Events) -> Result<Judged, Error
     if run.verify(key, &keys).is_err() {
         return Ok(REJECT);
     }
-    let Some(log) = admit(context, &id)? else {
+    let Some(log) = admit(context, &id, from)? else {
         return Ok(IGNORE);
     };
     let head = log.head();
@@ -136,7 +140,7 @@ fn judge_events(context: &Context, events: wire::Events) -> Result<Judged, Error
         return compare(context, &log, &keys, last);
     }
     if first > head.next {
-        return Ok((Verdict::Accept, Heard::Announced { log: key, next }));
+        return Ok(announced(&log, next));
     }
     let frames = vec![events.run];
     Ok(match Checked::new(key, &keys, frames, Vec::new()) {
@@ -145,20 +149,38 @@ fn judge_events(context: &Context, events: wire::Events) -> Result<Judged, Error
     })
 }
 
-/// The log, which is made known where it is not and may be.
-pub(crate) fn admit(context: &Context, id: &LogId) -> Result<Option<std::sync::Arc<Log>>, Error> {
-    if let Some(log) = context.logs.log(id.key()) {
-        return Ok(Some(log));
-    }
-    let logs = context.logs.logs_of(&id.stream).len();
-    if !context.admission.admits(id, logs) {
-        return Ok(None);
-    }
-    match context.logs.register(id) {
-        Ok(log) => Ok(Some(log)),
-        Err(Error::TooManyLogs { .. }) => Ok(None),
+/// The log that a peer tells of, if it may be kept here.
+pub(crate) fn admit(
+    context: &Context,
+    id: &LogId,
+    from: PeerId,
+) -> Result<Option<Arc<Log>>, Error> {
+    within_limits(context.logs.candidate(id, from, &context.kept()))
+}
+
+/// Keeps a proof; whether it is new.
+pub(crate) fn freeze(context: &Context, evidence: &Evidence) -> Result<bool, Error> {
+    let frozen = context.logs.freeze(evidence, &context.kept());
+    Ok(within_limits(frozen)?.unwrap_or(false))
+}
+
+/// Nothing where there would be more than is kept.
+fn within_limits<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(kept) => Ok(Some(kept)),
+        Err(Error::TooManyLogs { .. } | Error::OverLimit { .. }) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// What comes of hearing that a log goes up to `next`: only news are passed on.
+fn announced(log: &Log, next: Offset) -> Judged {
+    let verdict = match log.is_news(next) {
+        true => Verdict::Accept,
+        false => Verdict::Ignore,
+    };
+    let log = log.key;
+    (verdict, Heard::Announced { log, next })
 }
 
 /// Compares a header with the one that stands here at its place: two make a proof.
@@ -175,7 +197,7 @@ fn compare(
     let Ok(evidence) = Evidence::new(&log.id, keys, ours, theirs) else {
         return Ok(IGNORE);
     };
-    Ok(match context.logs.freeze(&evidence)? {
+    Ok(match freeze(context, &evidence)? {
         true => (Verdict::Ignore, Heard::Fork(Box::new(evidence))),
         false => IGNORE,
     })

@@ -27,7 +27,8 @@ pub struct SyncStatus {
     pub logs_behind: usize,
     /// Ranges under way.
     pub fetches: usize,
-    /// Whether a peer has told what it holds, or none did in time.
+    /// Whether this node may append: the peers have told what they hold of its logs, or had time
+    /// to.
     pub settled: bool,
 }
 
@@ -55,9 +56,10 @@ impl Sync {
 impl Streams {
     /// Follows the logs of other nodes from now on and lets them follow those that are here.
     ///
-    /// Appending to a stream in which this node has no log yet waits from now on until a peer has
-    /// told what it holds, [`SyncConfig::settle_ms`] at most: if that is an earlier log of this
-    /// node, whose disk was lost, the new one is numbered above it.
+    /// Appending waits from now on until the peers have told what they hold of this node's logs,
+    /// [`SyncConfig::settle_ms`] at most, and longer only where that seems to be more than is here:
+    /// a node whose disk was lost or restored from a copy must not sign other events for places
+    /// that are taken. It goes on in new logs, numbered above those that peers know.
     ///
     /// # Errors
     /// [`Error::Network`] where the network has stopped or has streams attached already; a metric
@@ -79,6 +81,7 @@ impl Streams {
             keys: KeyRing::default(),
             metrics: Metrics::register(registry)?,
             patience: Patience::new(&config),
+            clock: Arc::clone(&shared.clock),
             keys_due: AtomicBool::new(true),
             network,
             config,

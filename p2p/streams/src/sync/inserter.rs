@@ -248,6 +248,7 @@ impl Linked {
         self.insert.runs.extend(insert.runs);
         self.insert.checkpoints.extend(insert.checkpoints);
         self.insert.producer = self.insert.producer.take().or(insert.producer);
+        self.insert.limits = insert.limits;
         self.bytes += bytes;
     }
 
@@ -271,8 +272,7 @@ fn link(
     };
     let (mut chain, keys) = match read() {
         Ok((chain, Some(keys))) => (chain, keys),
-        // The keys come again with the heights.
-        Ok((chain, None)) => return (Some(chain), Err(Refusal::Gap)),
+        Ok((chain, None)) => return (Some(chain), Err(Refusal::Keys)),
         Err(error) => {
             let error: Error = error;
             tracing::warn!(log = %log.id, %error, "the end of a log could not be read");
@@ -281,6 +281,7 @@ fn link(
     };
     chain.freeze(log.head().frozen);
     let insert = chain.link(&keys, checked).map(|mut insert| {
+        insert.limits = context.kept();
         if !insert.runs.is_empty() {
             insert.producer = context.keys.unstored(log.id.producer);
         }
@@ -291,15 +292,16 @@ fn link(
 
 /// Verifies an answer by itself, every event of it, and lets the log go on from it. Behind the
 /// newest event under a checkpoint, after it.
-fn jump(context: &Context, log: &Log, checked: Checked) -> Result<Offset, Refusal> {
+fn jump(context: &Context, log: &Arc<Log>, checked: Checked) -> Result<Offset, Refusal> {
     let end = log.head().next;
     let (first, _) = checked.range().ok_or(Refusal::Gap)?;
     let keys = context.keys.get(&context.logs, log.id.producer);
     let keys = keys
         .map_err(|error| refusal(log, &error))?
-        .ok_or(Refusal::Gap)?;
+        .ok_or(Refusal::Keys)?;
     let mut chain = Chain::behind_gap(log.key, first);
     let mut insert = chain.link(&keys, checked)?;
+    insert.limits = context.kept();
     insert.producer = context.keys.unstored(log.id.producer);
     tracing::warn!(log = %log.id, %end, %first, "no peer holds the next events any more: going on behind them");
     match context.logs.jump(log, end, insert) {
@@ -319,6 +321,11 @@ fn refusal(log: &Log, error: &Error) -> Refusal {
         Error::Gap { .. } | Error::Own { .. } | Error::Frozen { .. } => Refusal::Gap,
         Error::Fork { .. } => Refusal::Diverged,
         Error::Invalid(_) => Refusal::Forged,
+        // It rests, and is asked for again later.
+        Error::TooManyLogs { .. } | Error::OverLimit { .. } => {
+            tracing::debug!(log = %log.id, %error, "received events are not kept");
+            Refusal::Store
+        }
         _ => {
             tracing::warn!(log = %log.id, %error, "received events could not be stored");
             Refusal::Store
@@ -326,7 +333,7 @@ fn refusal(log: &Log, error: &Error) -> Refusal {
     }
 }
 
-fn write(context: &Context, log: &Log, insert: Insert) -> Result<(), Error> {
+fn write(context: &Context, log: &Arc<Log>, insert: Insert) -> Result<(), Error> {
     let keys_stored = insert.producer.is_some();
     context.logs.insert(log, insert)?;
     if keys_stored {

@@ -1,5 +1,6 @@
 //! Answering peers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -9,14 +10,14 @@ use phytomer_wire::sync::{self as wire, Part, Question};
 use phytomer_wire::{ByteStream, Inbound, Offence};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
 use super::client::{CHECKPOINTS_MAX, Known};
 use super::context::Context;
 use super::convert;
 use crate::store::Log;
-use crate::{Error, Head, LogKey, Offset, Run};
+use crate::{Error, Head, Offset, Run};
 
 /// Bytes of events that are read from the disk at once.
 const PIECE_BYTES: usize = 2 << 20;
@@ -38,10 +39,50 @@ enum Broken {
     Streams(#[from] Error),
 }
 
+/// What an answer is made with.
+struct Server {
+    context: Arc<Context>,
+    /// Places at the disk. One is held while something is read, not while it is sent: who reads an
+    /// answer slowly keeps nobody else waiting.
+    turns: Arc<Semaphore>,
+}
+
+impl Server {
+    /// Begins to read, when it is this one's turn.
+    async fn begin<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Context) -> Result<T, Error> + Send + 'static,
+    ) -> Result<JoinHandle<Result<T, Error>>, Error> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        let turn = turn.map_err(|_| Error::Closed)?;
+        let context = Arc::clone(&self.context);
+        Ok(spawn_blocking(move || {
+            let read = work(&context);
+            drop(turn);
+            read
+        }))
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Context) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        finished(self.begin(work).await?).await
+    }
+}
+
+async fn finished<T>(reading: JoinHandle<Result<T, Error>>) -> Result<T, Error> {
+    reading.await.map_err(|error| Error::Internal {
+        what: error.to_string(),
+    })?
+}
+
 /// Answers the questions of one stream until the peer ends it.
 pub(crate) async fn serve(context: Arc<Context>, turns: Arc<Semaphore>, inbound: Inbound) {
     let (peer, mut stream) = (inbound.from, inbound.stream);
-    let outcome = match converse(&context, &turns, &mut stream).await {
+    let server = Server { context, turns };
+    let context = &server.context;
+    let outcome = match converse(&server, &mut stream).await {
         Ok(()) => "answered",
         Err(Broken::Frame(FrameError::Decode(_)) | Broken::Question) => {
             context.network.report(peer, Offence::Malformed);
@@ -59,11 +100,8 @@ pub(crate) async fn serve(context: Arc<Context>, turns: Arc<Semaphore>, inbound:
     context.metrics.served.with_label_values(&[outcome]).inc();
 }
 
-async fn converse(
-    context: &Arc<Context>,
-    turns: &Semaphore,
-    stream: &mut ByteStream,
-) -> Result<(), Broken> {
+async fn converse(server: &Server, stream: &mut ByteStream) -> Result<(), Broken> {
+    let context = &server.context;
     loop {
         let ask = codec::read::<wire::Ask>(stream);
         // A peer that keeps a stream and says nothing is no offender: it is left.
@@ -73,16 +111,14 @@ async fn converse(
         let Some(ask) = ask? else {
             return Ok(());
         };
-        let turn = turns.acquire().await.map_err(|_| Error::Closed)?;
         let answer = async {
             match ask.question.ok_or(Broken::Question)? {
-                Question::Heights(request) => heights(context, stream, request).await,
-                Question::Range(request) => range(context, stream, request).await,
+                Question::Heights(request) => heights(server, stream, request).await,
+                Question::Range(request) => range(server, stream, request).await,
             }
         };
         let answered = timeout(context.patience.answer * 2, answer).await;
         answered.map_err(|_| Broken::Stalled)??;
-        drop(turn);
         send(context, stream, Part::End(wire::End {})).await?;
         let flushed = timeout(context.patience.stall, stream.flush()).await;
         flushed
@@ -103,71 +139,64 @@ async fn send(context: &Context, stream: &mut ByteStream, part: Part) -> Result<
     Ok(())
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    let done = spawn_blocking(work).await;
-    done.map_err(|error| Error::Internal {
-        what: error.to_string(),
-    })?
-}
-
+/// Tells of the logs page by page: of many logs, few are in memory.
 async fn heights(
-    context: &Arc<Context>,
+    server: &Server,
     stream: &mut ByteStream,
     request: wire::HeightsRequest,
 ) -> Result<(), Broken> {
-    let known = Known {
+    let context = &server.context;
+    let (changed, now) = context.catalog.since(Known {
         session: request.session,
         revision: request.since,
-    };
-    let reading = Arc::clone(context);
-    let parts = blocking(move || read_heights(&reading, known)).await?;
-    for part in parts {
-        send(context, stream, part).await?;
-    }
-    Ok(())
-}
-
-fn read_heights(context: &Context, known: Known) -> Result<Vec<Part>, Error> {
-    let (changed, now) = context.catalog.since(known);
+    });
     let logs = context.logs.logs().into_iter();
-    let told: Vec<_> = logs
+    let told: Vec<(Offset, Arc<Log>)> = logs
         .filter_map(|log| Some((changed.get(&log.key).copied()?, log)))
         .filter(|(_, log)| !log.head().is_empty())
         .collect();
-    let mut parts = Vec::new();
     let pages = told.chunks(wire::HEIGHTS_LOGS_MAX);
     // One page at least: it carries the revision.
     let pages = pages.chain(told.is_empty().then_some(told.as_slice()));
     for page in pages {
-        let mut message = wire::Heights {
-            session: now.session,
-            revision: now.revision,
-            ..wire::Heights::default()
-        };
-        let mut producers = std::collections::BTreeSet::new();
-        for (checkpointed, log) in page {
-            let head = log.head();
-            if producers.insert(log.id.producer)
-                && let Some(keys) = context.logs.producer_keys(log.id.producer)?
-            {
-                message.keys.push(Bytes::copy_from_slice(keys.as_bytes()));
-            }
-            message.logs.push(height(log, &head, *checkpointed));
-        }
-        parts.push(Part::Heights(message));
-    }
-    if told.iter().any(|(_, log)| log.head().frozen.is_some()) {
-        let changed = |log: LogKey| changed.contains_key(&log);
-        for evidence in context.logs.evidence()? {
-            if changed(evidence.log().key())
-                && let Ok(message) = codec::decode(&evidence.encode())
-            {
-                parts.push(Part::Evidence(message));
-            }
+        let page = page.to_vec();
+        let parts = server.read(move |context| read_page(context, now, &page));
+        for part in parts.await? {
+            send(context, stream, part).await?;
         }
     }
+    Ok(())
+}
+
+fn read_page(
+    context: &Context,
+    now: Known,
+    page: &[(Offset, Arc<Log>)],
+) -> Result<Vec<Part>, Error> {
+    let mut message = wire::Heights {
+        session: now.session,
+        revision: now.revision,
+        ..wire::Heights::default()
+    };
+    let mut producers = BTreeSet::new();
+    let mut evidence = Vec::new();
+    for (checkpointed, log) in page {
+        let head = log.head();
+        if producers.insert(log.id.producer)
+            && let Some(keys) = context.logs.producer_keys(log.id.producer)?
+        {
+            message.keys.push(Bytes::copy_from_slice(keys.as_bytes()));
+        }
+        message.logs.push(height(log, &head, *checkpointed));
+        if head.frozen.is_some()
+            && let Some(bytes) = context.logs.evidence_of(log.key)?
+            && let Ok(proof) = codec::decode(&bytes)
+        {
+            evidence.push(Part::Evidence(proof));
+        }
+    }
+    let mut parts = vec![Part::Heights(message)];
+    parts.append(&mut evidence);
     Ok(parts)
 }
 
@@ -182,10 +211,11 @@ fn height(log: &Log, head: &Head, checkpointed: Offset) -> wire::Height {
 }
 
 async fn range(
-    context: &Arc<Context>,
+    server: &Server,
     stream: &mut ByteStream,
     request: wire::RangeRequest,
 ) -> Result<(), Broken> {
+    let context = &server.context;
     let key = convert::log_key(&request.log).map_err(|_| Broken::Question)?;
     let from = Offset(request.from);
     let Some(log) = context.logs.log(key) else {
@@ -200,31 +230,36 @@ async fn range(
     let to = Offset(request.to).min(head.next);
     let (mut at, to) = match from < to {
         true => {
-            let (reading, log) = (Arc::clone(context), Arc::clone(&log));
-            (from, blocking(move || round_up(&reading, &log, to)).await?)
+            let log = Arc::clone(&log);
+            let end = server.read(move |context| round_up(context, &log, to));
+            (from, end.await?)
         }
         false => (from, from),
     };
     let read = |at, left| {
-        let (reading, log) = (Arc::clone(context), Arc::clone(&log));
-        spawn_blocking(move || read_piece(&reading, &log, at..to, left))
+        let log = Arc::clone(&log);
+        server.begin(move |context| read_piece(context, &log, at..to, left))
     };
-    let mut reading = (at < to).then(|| read(at, left));
+    let mut reading = match at < to {
+        true => Some(read(at, left).await?),
+        false => None,
+    };
     while let Some(piece) = reading.take() {
-        let piece = piece.await.map_err(|error| Error::Internal {
-            what: error.to_string(),
-        })??;
+        let piece = finished(piece).await?;
         left = left.saturating_sub(piece.bytes);
         at = piece.next;
         // The next piece is read while this one is sent.
-        reading = (at < to && left > 0 && piece.bytes > 0).then(|| read(at, left));
+        if at < to && left > 0 && piece.bytes > 0 {
+            reading = Some(read(at, left).await?);
+        }
         context.metrics.served_bytes.inc_by(piece.bytes as u64);
         for frame in piece.frames {
             send(context, stream, Part::Run(frame)).await?;
         }
     }
-    let (reading, after) = (Arc::clone(context), Offset(request.checkpoints_after));
-    let checkpoints = blocking(move || reading.logs.checkpoints(key, after, CHECKPOINTS_MAX));
+    let after = Offset(request.checkpoints_after);
+    let read = move |context: &Context| context.logs.checkpoints(key, after, CHECKPOINTS_MAX);
+    let checkpoints = server.read(read);
     for (end, bytes) in checkpoints.await? {
         if end > at {
             break;

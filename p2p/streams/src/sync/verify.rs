@@ -213,7 +213,7 @@ impl Chain {
         Ok(Insert {
             runs,
             checkpoints,
-            producer: None,
+            ..Insert::default()
         })
     }
 

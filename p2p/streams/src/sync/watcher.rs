@@ -17,6 +17,8 @@ use crate::{Error, LogKey, Offset, Origin};
 
 /// Changes within this time are told as one.
 const COALESCE: Duration = Duration::from_millis(20);
+/// How long to wait after the program was at fault.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
 
 /// What became of a log.
 struct Changed {
@@ -29,11 +31,7 @@ struct Changed {
 pub(crate) async fn run(context: Arc<Context>, events: mpsc::Sender<Event>) {
     let mut changes = context.logs.changes();
     // How far each own log was told of; what is there at the start is found out with the heights.
-    let mut told = HashMap::new();
-    for log in context.logs.logs() {
-        told.insert(log.key, log.head().next);
-    }
-    let mut keys: BTreeSet<LogKey> = told.keys().copied().collect();
+    let (mut told, mut keys) = all(&context);
     loop {
         let (reading, before) = (Arc::clone(&context), told);
         let look = move || {
@@ -44,8 +42,16 @@ pub(crate) async fn run(context: Arc<Context>, events: mpsc::Sender<Event>) {
                 .collect();
             (told, changed)
         };
-        let Ok((after, changed)) = spawn_blocking(look).await else {
-            return;
+        let (after, changed) = match spawn_blocking(look).await {
+            Ok(looked) => looked,
+            // The program is stopping.
+            Err(error) if !error.is_panic() => return,
+            Err(error) => {
+                tracing::error!(%error, "what changed in logs could not be told; it is looked at anew, report this");
+                tokio::time::sleep(AFTER_PANIC).await;
+                (told, keys) = all(&context);
+                continue;
+            }
         };
         told = after;
         for changed in changed {
@@ -67,6 +73,14 @@ pub(crate) async fn run(context: Arc<Context>, events: mpsc::Sender<Event>) {
             None => return,
         };
     }
+}
+
+/// Every log, as if how far it goes was told.
+fn all(context: &Context) -> (HashMap<LogKey, Offset>, BTreeSet<LogKey>) {
+    let logs = context.logs.logs();
+    let told: HashMap<_, _> = logs.iter().map(|log| (log.key, log.head().next)).collect();
+    let keys = told.keys().copied().collect();
+    (told, keys)
 }
 
 /// Waits for a change and takes all that there are.

@@ -8,11 +8,17 @@ use phytomer_store::{Batch, Error as StoreError};
 use super::Writer;
 use super::staged::Staged;
 use crate::store::Log;
-use crate::{Error, Head, Health};
+use crate::{Error, Head, Health, Offset, Origin};
 
 impl Writer {
     /// Writes what is staged, frees the disk for the next job, then answers those who wait.
-    pub(super) fn commit(&self, mut staged: Staged) {
+    pub(super) fn commit(self: &Arc<Self>, mut staged: Staged) {
+        let logs = staged.logs();
+        let writing: Vec<_> = logs.iter().map(|(log, _)| log.lock()).collect();
+        if !logs.iter().all(|(log, first)| self.goes_on(log, *first)) {
+            drop(writing);
+            return self.stage_again(staged);
+        }
         let mut batch = Batch::new();
         let heads = staged.put(&mut batch);
         let outcome = self.write(batch);
@@ -20,6 +26,7 @@ impl Writer {
             Ok(()) => self.written(heads, &staged),
             Err(error) => self.not_written(error, &staged),
         }
+        drop(writing);
         self.release();
         for (append, appended) in staged.into_answers() {
             let answer = match &outcome {
@@ -28,6 +35,28 @@ impl Writer {
             };
             // Who asked may be gone; the events are in the log all the same.
             let _ = append.ack.send(answer);
+        }
+    }
+
+    /// Whether a log still is the one to append to, and goes on at `first`. It may have been left
+    /// or frozen since the events were staged.
+    fn goes_on(&self, log: &Log, first: Offset) -> bool {
+        let head = log.head();
+        head.next == first && head.frozen.is_none() && self.logs.origin(log) == Origin::Own
+    }
+
+    /// Stages anew what must not be written as it is, before all that came later.
+    fn stage_again(self: &Arc<Self>, staged: Staged) {
+        let mut state = self.state.lock();
+        state.generation += 1;
+        state.again.extend(staged.requests());
+        self.committing.store(false, Ordering::Relaxed);
+        if state.staging {
+            self.changed.notify_one();
+        } else {
+            state.staging = true;
+            drop(state);
+            self.start_job();
         }
     }
 

@@ -27,6 +27,8 @@ pub(super) struct StagedLog {
     log: Arc<Log>,
     runs: Vec<StagedRun>,
     producers: BTreeMap<ProducerId, ProducerState>,
+    /// The place of the first event.
+    first: Option<Offset>,
     /// The newest event.
     last: Option<Event>,
 }
@@ -78,6 +80,7 @@ impl Staged {
             log: Arc::clone(log),
             runs: Vec::new(),
             producers: BTreeMap::new(),
+            first: None,
             last: None,
         };
         self.logs.entry(log.key).or_insert_with(empty)
@@ -93,6 +96,13 @@ impl Staged {
     /// Sets what will be known of an idempotent producer.
     pub(super) fn set_producer(&mut self, log: &Arc<Log>, id: ProducerId, state: ProducerState) {
         self.part(log).producers.insert(id, state);
+    }
+
+    /// The logs that get events, in one order for everybody, and the places of the first ones.
+    pub(super) fn logs(&self) -> Vec<(Arc<Log>, Offset)> {
+        let parts = self.logs.values();
+        let first = |part: &StagedLog| Some((Arc::clone(&part.log), part.first?));
+        parts.filter_map(first).collect()
     }
 
     /// Puts everything into a batch; the heads that the logs will have.
@@ -121,6 +131,7 @@ impl StagedLog {
             .encode_length_delimited(&mut run.bytes)
             .expect("there is room for it");
         run.last = event.offset();
+        self.first.get_or_insert(run.last);
         self.last = Some(event);
         len
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use phytomer_store::{Batch, KeyRange, MemoryStore, Order, Store, Table};
 use phytomer_streams::{Config, Damaged, Epoch, Error, Offset, Origin};
 
-use crate::support::{HandClock, Node, START_MS, numbers, read_all, record, stream};
+use crate::support::{HandClock, Node, START_MS, number, numbers, read_all, record, stream};
 
 /// A store with a log of three events, 0 to 2.
 async fn written() -> Arc<MemoryStore> {
@@ -109,5 +109,48 @@ async fn a_new_epoch_is_above_all_that_are_known() {
     let epochs = [old.id.epoch, second.id.epoch, third.id.epoch];
     let expected: Vec<_> = (0..).zip(epochs).collect();
     assert_eq!(partitions, expected);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_added_to_a_log_that_was_left() {
+    let node = Node::start(Arc::new(MemoryStore::new()));
+    let producers: Vec<_> = (0..8)
+        .map(|producer| {
+            let streams = node.streams.clone();
+            tokio::spawn(async move {
+                let mut taken = Vec::new();
+                for turn in 0..200 {
+                    let number = producer * 1_000 + turn;
+                    let position = streams.append(&stream(), record(number)).await.unwrap();
+                    taken.push((position, number));
+                }
+                taken
+            })
+        })
+        .collect();
+    let mut left = Vec::new();
+    while producers.iter().any(|producer| !producer.is_finished()) {
+        let old = node.streams.own_log(&stream());
+        node.streams.restart_epoch(&stream(), None).await.unwrap();
+        if let Some(old) = old {
+            left.push(node.streams.log(old.key).unwrap());
+        }
+    }
+    for log in &left {
+        let now = node.streams.log(log.key).unwrap();
+        assert_eq!(now.head, log.head, "{} grew after it was left", log.id);
+    }
+    // What was acknowledged is where it was said to be, in the order of each producer.
+    for producer in producers {
+        let taken = producer.await.unwrap();
+        let order = |taken: &(phytomer_streams::Position, u64)| (taken.0.log.epoch, taken.0.offset);
+        assert!(taken.is_sorted_by_key(order));
+        for (position, said) in taken {
+            let log = position.log.key();
+            let events = node.streams.read(log, position.offset, 1).await.unwrap();
+            assert_eq!(number(&events[0]), said);
+        }
+    }
     node.stop().await;
 }

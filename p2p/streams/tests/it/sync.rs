@@ -6,5 +6,6 @@ mod equivocation;
 mod groups;
 mod hostile;
 mod liars;
+mod limits;
 mod stranded;
 mod world;

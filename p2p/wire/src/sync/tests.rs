@@ -203,6 +203,34 @@ fn the_largest_of_each_fits() {
     codec::decode::<Ask>(&ask).unwrap();
 }
 
+/// A byte or two make a log: what they would take in memory is refused before it is parsed.
+#[test]
+fn logs_and_keys_are_counted_before_they_are_parsed() {
+    let answer = |heights: &[u8]| {
+        let mut bytes = vec![0x0a];
+        prost::encoding::encode_varint(heights.len() as u64, &mut bytes);
+        bytes.extend_from_slice(heights);
+        bytes
+    };
+    let decode = |bytes: Vec<u8>| codec::decode::<Answer>(&Bytes::from(bytes));
+    let log = [0x1a, 0];
+    let key = [0x22, 0];
+    let most = log.repeat(HEIGHTS_LOGS_MAX);
+    assert!(decode(answer(&most)).is_ok());
+    let invalid = |bytes| matches!(decode(bytes), Err(DecodeError::Invalid { .. }));
+    assert!(invalid(answer(&log.repeat(HEIGHTS_LOGS_MAX + 1))));
+    assert!(invalid(answer(&log.repeat(HEIGHTS_BYTES_MAX / 2))));
+    assert!(invalid(answer(&[log, key, key].concat())));
+    // Protobuf joins what stands twice; other fields between do not hide it.
+    let other = [0x08, 1];
+    let twice = [answer(&most), other.to_vec(), answer(&log)].concat();
+    assert!(invalid(twice));
+    let mixed = [[0x09].as_slice(), &[0; 8], &most, &log].concat();
+    assert!(invalid(answer(&mixed)));
+    let large = answer(&vec![0; HEIGHTS_BYTES_MAX + 1]);
+    assert!(matches!(decode(large), Err(DecodeError::TooLarge { .. })));
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_a_message_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use phytomer_wire::{Gossip, PeerId, Verdict};
+use phytomer_wire::{Gossip, PeerId, Verdict, codec};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
@@ -10,6 +10,7 @@ use super::{Event, Told};
 use crate::store::Log;
 use crate::sync::client::{self, Frames, Heights, Known};
 use crate::sync::context::Context;
+use crate::sync::convert;
 use crate::sync::core::{Answer, Failure, FetchId, Finding, Range, Refusal};
 use crate::sync::gossip::{self, Heard};
 use crate::sync::verify::Checked;
@@ -22,15 +23,21 @@ pub(super) async fn judge(
     events: mpsc::Sender<Event>,
 ) {
     while let Some(message) = gossip.recv().await {
-        let (judging, data) = (Arc::clone(&context), message.data.clone());
-        let judged = spawn_blocking(move || gossip::judge(&judging, &data)).await;
+        let (judging, from) = (Arc::clone(&context), message.from);
+        let data = message.data.clone();
+        let judged = spawn_blocking(move || gossip::judge(&judging, from, &data)).await;
         let (verdict, heard) = match judged {
             Ok(Ok(judged)) => judged,
             Ok(Err(error)) => {
                 tracing::warn!(%error, "gossip could not be judged");
                 (Verdict::Ignore, Heard::Nothing)
             }
-            Err(_) => (Verdict::Ignore, Heard::Nothing),
+            Err(error) => {
+                if error.is_panic() {
+                    tracing::error!(%error, "gossip could not be judged; report this");
+                }
+                (Verdict::Ignore, Heard::Nothing)
+            }
         };
         let label = match verdict {
             Verdict::Accept => "accept",
@@ -69,9 +76,9 @@ pub(super) async fn heights(
     let result = match heights {
         Ok(heights) => {
             let admitting = Arc::clone(&context);
-            let told = spawn_blocking(move || admit(&admitting, heights)).await;
+            let told = spawn_blocking(move || admit(&admitting, peer, heights)).await;
             match told {
-                Ok(Ok(told)) => Ok(told),
+                Ok(Ok(told)) => told,
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "what a peer told could not be stored");
                     Err(Failure::Unreachable)
@@ -86,7 +93,11 @@ pub(super) async fn heights(
 }
 
 /// Takes of a peer's heights what is to be followed.
-fn admit(context: &Context, heights: Heights) -> Result<Told, Error> {
+fn admit(
+    context: &Context,
+    peer: PeerId,
+    heights: Heights,
+) -> Result<Result<Told, Failure>, Error> {
     let mut told = Told {
         known: heights.known,
         ..Told::default()
@@ -96,34 +107,41 @@ fn admit(context: &Context, heights: Heights) -> Result<Told, Error> {
             continue;
         }
         // Without the producer's keys nothing of the log can be checked.
-        if let Some(keys) = heights.keys.get(&log.id.producer)
-            && context.logs.producer_keys(log.id.producer)?.is_none()
-        {
-            context.keys.learn(keys.clone());
-        }
-        if context.keys.get(&context.logs, log.id.producer)?.is_none() {
+        let known = context.keys.get(&context.logs, log.id.producer)?;
+        let keys = heights.keys.get(&log.id.producer);
+        if known.is_none() && keys.is_none() {
             continue;
         }
-        let Some(ours) = gossip::admit(context, &log.id)? else {
+        let Some(ours) = gossip::admit(context, &log.id, peer)? else {
+            // There may be room later: then all must be told again.
+            told.known = Known::default();
             continue;
         };
+        if let Some(keys) = keys.filter(|_| known.is_none()) {
+            context.keys.learn(keys.clone());
+        }
         told.suspects.extend(suspect(context, &ours, &log));
         told.claims.push((log.key, log.claim));
     }
-    for evidence in heights.evidence {
-        if context.admission.follows(evidence.log()) {
-            context.logs.freeze(&evidence)?;
+    for message in heights.evidence {
+        let Some((id, offset)) = convert::evidence_place(&message) else {
+            return Ok(Err(Failure::Malformed));
+        };
+        // Only what would be new is worth the look at its signatures.
+        let new = |log: Arc<Log>| log.head().frozen.is_none_or(|frozen| offset < frozen);
+        if !context.admission.follows(&id) || !context.logs.known(id.key()).is_some_and(new) {
+            continue;
         }
+        let Ok(evidence) = Evidence::decode(&codec::encode(&message)) else {
+            return Ok(Err(Failure::Malformed));
+        };
+        gossip::freeze(context, &evidence)?;
     }
-    Ok(told)
+    Ok(Ok(told))
 }
 
 /// The offset at which a peer's log seems to differ from ours.
-fn suspect(
-    context: &Context,
-    ours: &Log,
-    told: &crate::sync::convert::Told,
-) -> Option<(LogKey, Offset)> {
+fn suspect(context: &Context, ours: &Log, told: &convert::Told) -> Option<(LogKey, Offset)> {
     let head = ours.head();
     let same_length = told.claim.next == head.next && head.next > Offset(0);
     let unlike = head.last_hash != EventHash::ZERO && told.last != head.last_hash;
@@ -178,10 +196,10 @@ pub(super) async fn fetch(
 }
 
 fn check(context: &Context, log: LogKey, frames: Frames) -> Result<Checked, Refusal> {
-    let id = context.logs.log(log).map(|log| log.id.producer);
+    let id = context.logs.known(log).map(|log| log.id.producer);
     let keys = id.map(|id| context.keys.get(&context.logs, id));
-    // The keys come again with the heights.
-    let keys = keys.and_then(Result::ok).flatten().ok_or(Refusal::Gap)?;
+    let keys = keys.and_then(Result::ok).flatten();
+    let keys = keys.ok_or(Refusal::Keys)?;
     Checked::new(log, &keys, frames.runs, frames.checkpoints)
 }
 
@@ -252,7 +270,8 @@ fn compare(
     offset: Offset,
     theirs: SignedHeader,
 ) -> Result<(Finding, Option<Evidence>), Error> {
-    let log = context.logs.require(log)?;
+    let known = context.logs.known(log);
+    let log = known.ok_or(Error::UnknownLog { log })?;
     let keys = context.keys.get(&context.logs, log.id.producer)?;
     let Some(keys) = keys else {
         return Ok((Finding::Nothing, None));
@@ -274,7 +293,7 @@ fn compare(
     let Ok(evidence) = Evidence::new(&log.id, &keys, ours, theirs) else {
         return Ok((Finding::Lie, None));
     };
-    let new = context.logs.freeze(&evidence)?;
+    let new = gossip::freeze(context, &evidence)?;
     Ok((Finding::Fork, new.then_some(evidence)))
 }
 

@@ -43,7 +43,7 @@ impl State {
         let candidates = self.peers.iter().filter_map(|(id, peer)| {
             let claim = peer.claims.get(&key)?;
             let rested = peer.blocked_until_ms <= self.now_ms;
-            let free = peer.in_flight < self.limits.fetches_per_peer_max;
+            let free = peer.in_flight < peer.fetches_max(&self.limits);
             (rested && free && claim.first > end).then_some((claim.first, *id, claim.next))
         });
         let Some((first, peer, next)) = candidates.min() else {

@@ -6,7 +6,7 @@ use std::ops::Bound;
 
 use phytomer_wire::PeerId;
 
-use super::{Claim, Fetch, FetchId, Output, Own, Range, Stage, State};
+use super::{Claim, Fetch, FetchId, Output, Own, Peer, Range, Stage, State};
 use crate::checkpoint::CHECKPOINT_EVENTS_MAX;
 use crate::{LogKey, Offset};
 
@@ -31,6 +31,7 @@ impl State {
 
     /// Starts as many fetches as limits allow: one for each log in turn, then again.
     pub(super) fn plan(&mut self) {
+        self.give_up_slow();
         self.cover_fronts();
         let mut looked_at = 0;
         let mut idle = 0;
@@ -146,6 +147,7 @@ impl State {
             from: range.from,
             to: range.to,
             stage,
+            since_ms: self.now_ms,
         };
         self.fetches.insert(self.last_fetch, fetch);
         self.last_fetch
@@ -178,7 +180,7 @@ impl State {
         let candidates = self.peers.iter().filter_map(|(id, peer)| {
             let claim = peer.claims.get(&key)?;
             let rested = peer.blocked_until_ms <= self.now_ms;
-            let free = peer.in_flight < self.limits.fetches_per_peer_max;
+            let free = peer.in_flight < peer.fetches_max(&self.limits);
             let more = claim.next > from && claim.first <= from;
             // Checkpoints over events that are here: worth asking for when nothing else is.
             let covers = idle
@@ -187,8 +189,14 @@ impl State {
                 && claim.checkpointed <= from;
             (rested && free && (more || covers)).then_some((id, peer, claim))
         });
+        // Whoever fails is asked where nobody else has time; of the others, the idlest and fastest.
+        // What a peer claims beyond the range is no reason to ask it.
+        let rank = |peer: &Peer| {
+            let rate = Reverse(peer.rate.unwrap_or(u64::MAX));
+            (peer.failures > 0, peer.in_flight, peer.failures, rate)
+        };
         candidates
-            .min_by_key(|(_, peer, claim)| (peer.in_flight, peer.failures, Reverse(claim.next)))
+            .min_by_key(|(_, peer, _)| rank(peer))
             .map(|(id, _, claim)| (*id, *claim))
     }
 }

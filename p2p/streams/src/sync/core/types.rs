@@ -28,6 +28,10 @@ pub(crate) struct Limits {
     /// How long to look for somebody who still holds a log's next events, before going on from
     /// the oldest that anybody holds.
     pub(crate) strand_ms: u64,
+    /// How long an answer may take before somebody else is asked, at the least.
+    pub(crate) slow_ms: u64,
+    /// Bytes in a second that a slow answer must bring to count as one.
+    pub(crate) rate_min: u64,
 }
 
 /// Names a fetch.
@@ -130,6 +134,8 @@ pub(crate) enum Refusal {
     Diverged,
     /// Something before it is missing.
     Gap,
+    /// The producer's public keys are not here.
+    Keys,
     /// It could not be written.
     Store,
 }

@@ -5,7 +5,7 @@ use phytomer_streams::{Offset, Origin, SyncConfig};
 use phytomer_wire::memory::Fabric;
 
 use super::world::{Member, alike, copy, until};
-use crate::support::{START_MS, number, read_all, stream};
+use crate::support::{START_MS, number, read_all, record, stream};
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_disk_begins_a_new_epoch_and_brings_the_old_log_back() {
@@ -54,6 +54,51 @@ async fn a_disk_that_is_older_than_what_was_published_does_not_fork() {
     alike(&[&restored, &second], 2).await;
     assert_eq!(restored.next(old), Offset(30));
     assert_eq!(restored.next(restored.own()), Offset(3));
+    for member in [&restored, &second] {
+        assert!(member.streams.evidence().await.unwrap().is_empty());
+    }
+}
+
+/// The first thing that a node says after its start must not be said twice.
+#[tokio::test(start_paused = true)]
+async fn a_restored_disk_appends_nothing_before_it_is_compared() {
+    let fabric = Fabric::new();
+    let first = Member::join(&fabric, 1).await;
+    let second = Member::join(&fabric, 2).await;
+    let names = ["plants", "trees", "moss"].map(|name| name.parse().unwrap());
+    let say = async |member: &Member, numbers: std::ops::Range<u64>| {
+        for (number, name) in numbers.flat_map(|number| names.iter().map(move |it| (number, it))) {
+            member.streams.append(name, record(number)).await.unwrap();
+        }
+    };
+    let held = |member: &Member| {
+        let logs = names.iter().flat_map(|name| member.streams.logs(name));
+        logs.map(|log| log.head.next.0).sum::<u64>()
+    };
+    say(&first, 0..10).await;
+    until("all is there", || held(&second) == 30).await;
+    let backup = copy(&first.store);
+    say(&first, 10..20).await;
+    until("all is there", || held(&second) == 60).await;
+    let old = names
+        .each_ref()
+        .map(|name| first.streams.own_log(name).unwrap());
+    drop(first.stop(&fabric).await);
+    let restored = Member::join_with(&fabric, 1, backup, SyncConfig::default()).await;
+    // At once, as a node that tells of its start.
+    say(&restored, 100..101).await;
+    for (name, old) in names.iter().zip(&old) {
+        let new = restored.streams.own_log(name).unwrap();
+        assert!(
+            new.id.epoch > old.id.epoch,
+            "{name} goes on in a log of its own"
+        );
+        assert_eq!(new.head.next, Offset(1));
+    }
+    until("all is there", || {
+        held(&second) == 63 && held(&restored) == 63
+    })
+    .await;
     for member in [&restored, &second] {
         assert!(member.streams.evidence().await.unwrap().is_empty());
     }

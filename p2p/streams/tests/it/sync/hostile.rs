@@ -9,14 +9,12 @@ use phytomer_wire::codec;
 use phytomer_wire::events::Run;
 use phytomer_wire::memory::Fabric;
 use phytomer_wire::sync::{
-    Answer, Ask, End, EventGossip, Events, Height, Heights, HeightsRequest, LogName, News, Part,
-    Question, RangeRequest,
+    Answer, Ask, EventGossip, Events, HeightsRequest, LogName, News, Part, Question, RangeRequest,
 };
 use phytomer_wire::{Network, Offence, Protocol, Topic};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::world::{Member, alike, peer, stranger, until};
-use crate::support::key;
 
 /// An honest node, one that follows it, and whether they still do after what happened.
 struct Pair {
@@ -203,45 +201,47 @@ async fn forged_gossip_is_not_passed_on_and_replayed_gossip_does_nothing() {
     pair.still_follow().await;
 }
 
-/// A peer that invents logs fills no more than one stream's share.
+/// Who takes its answers slowly, or not at all, keeps nobody else waiting.
 #[tokio::test(start_paused = true)]
-async fn invented_logs_are_kept_up_to_the_limit() {
+async fn slow_readers_keep_no_turn() {
     let fabric = Fabric::new();
-    let network = Arc::new(stranger(&fabric, 9));
-    let mut inbound = network.accept(Protocol::STREAMS).await.unwrap();
-    tokio::spawn(async move {
-        while let Some(inbound) = inbound.recv().await {
-            let mut stream = inbound.stream;
-            let _ = codec::read::<Ask>(&mut stream).await;
-            let keys = key(9).public().clone();
-            let height = |epoch| Height {
-                log: Some(LogName {
-                    stream: "plants".into(),
-                    producer: Bytes::copy_from_slice(keys.id().as_bytes()),
-                    epoch,
-                }),
-                next: 1_000,
-                last: Bytes::from_static(&[1; 32]),
-                ..Height::default()
-            };
-            let heights = Heights {
-                session: 1,
-                revision: 1,
-                logs: (0..200).map(height).collect(),
-                keys: vec![Bytes::copy_from_slice(keys.as_bytes())],
-            };
-            for part in [Part::Heights(heights), Part::End(End {})] {
-                let part = Some(part);
-                let _ = codec::write(&mut stream, &Answer { part }).await;
-            }
-            let _ = codec::read::<Ask>(&mut stream).await;
-        }
-    });
     let config = SyncConfig {
-        logs_per_stream_max: 20,
+        served_max: 2,
         ..SyncConfig::default()
     };
-    let node = Member::join_with(&fabric, 1, Arc::default(), config).await;
-    tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(node.heads().len(), 20);
+    let a = Member::join_with(&fabric, 1, Arc::default(), config.clone()).await;
+    let big = phytomer_streams::Record::new(vec![7; 1 << 19]);
+    for _ in 0..4 {
+        let name = crate::support::stream();
+        a.streams.append(&name, big.clone()).await.unwrap();
+    }
+    let mut kept = Vec::new();
+    for seed in 9..12 {
+        let network = stranger(&fabric, seed);
+        for _ in 0..config.served_per_peer_max {
+            let stream = network.open_stream(peer(1), Protocol::STREAMS);
+            let mut stream = stream.await.unwrap();
+            codec::write(&mut stream, &range_of_all(a.own()))
+                .await
+                .unwrap();
+            kept.push(stream);
+        }
+        kept_open(network);
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let started = tokio::time::Instant::now();
+    let b = Member::join(&fabric, 2).await;
+    alike(&[&a, &b], 1).await;
+    // The strangers are still waited for.
+    let stall = Duration::from_millis(config.stall_timeout_ms);
+    assert!(started.elapsed() < stall / 2, "{:?}", started.elapsed());
+    drop(kept);
+}
+
+/// Keeps a stranger on the network until the test ends.
+fn kept_open(network: phytomer_wire::memory::MemoryNetwork) {
+    tokio::spawn(async move {
+        std::future::pending::<()>().await;
+        drop(network);
+    });
 }

@@ -18,9 +18,13 @@ pub(super) const LIMITS: Limits = Limits {
     retry_ms: 250,
     block_ms: 60_000,
     strand_ms: 30_000,
+    slow_ms: 2_000,
+    rate_min: 16 << 10,
 };
 /// How long a question to a silent peer takes to fail.
 pub(super) const TIMEOUT_MS: u64 = 5_000;
+/// How long an answer may take as a whole.
+pub(super) const ANSWER_MS: u64 = 60_000;
 
 pub(super) fn peer(number: u8) -> PeerId {
     PeerId::from_bytes([number; 32])
@@ -44,6 +48,8 @@ pub(super) enum Manner {
     Babbler,
     /// Sends a part of what was asked, from the wrong place.
     Gapper,
+    /// Claims much and sends one event, as late as it may.
+    Slow,
     /// Claims that only events far behind everybody's are left.
     Pretender,
 }
@@ -258,7 +264,7 @@ impl World {
         let node = self.nodes[&peer].clone();
         let (first, next) = node.logs.get(&log).copied().unwrap_or_default();
         let (from, to) = (range.from.0, range.to.0);
-        let delay = self.rng.random_range(1..200);
+        let mut delay = self.rng.random_range(1..200);
         let fail = |failure| Input::Failed { fetch, failure };
         if !node.connected {
             return self.after(delay, fail(Failure::Unreachable));
@@ -280,6 +286,10 @@ impl World {
             Manner::Gapper => {
                 let answered = answered(fetch, from + 1, to + 1, 1);
                 return self.after(delay, answered);
+            }
+            Manner::Slow => {
+                until = until.min(from + 1);
+                delay = ANSWER_MS - 1_000;
             }
             Manner::Boaster | Manner::Honest => {
                 if from < first {
