@@ -25,6 +25,7 @@ const LAYERS: &[(u8, &[&str])] = &[
         2,
         &[
             "phytomer-identity",
+            "phytomer-consensus",
             "phytomer-evm",
             "phytomer-rocks",
             "phytomer-models",
@@ -50,6 +51,8 @@ const LAYERS: &[(u8, &[&str])] = &[
 /// signatures and transport share.
 const OWNERS: &[(&str, &[&str])] = &[
     ("rocksdb", &["phytomer-rocks"]),
+    ("arc-malachitebft-core-consensus", &["phytomer-consensus"]),
+    ("arc-malachitebft-core-types", &["phytomer-consensus"]),
     ("revm", &["phytomer-evm"]),
     ("alloy-evm", &["phytomer-evm"]),
     ("alloy-trie", &["phytomer-evm"]),

@@ -1,0 +1,1 @@
+//! Byzantine fault tolerant agreement on blocks: one driver over Malachite's core.
