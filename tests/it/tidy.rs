@@ -19,7 +19,12 @@ const LAYERS: &[(u8, &[&str])] = &[
     ),
     (
         1,
-        &["phytomer-genesis", "phytomer-store", "phytomer-telemetry"],
+        &[
+            "phytomer-genesis",
+            "phytomer-store",
+            "phytomer-telemetry",
+            "phytomer-trie",
+        ],
     ),
     (
         2,
@@ -55,7 +60,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("arc-malachitebft-core-types", &["phytomer-consensus"]),
     ("revm", &["phytomer-evm"]),
     ("alloy-evm", &["phytomer-evm"]),
-    ("alloy-trie", &["phytomer-evm"]),
+    ("alloy-trie", &["phytomer-trie"]),
     ("ssi", &["phytomer-identity"]),
     ("age", &["phytomer-identity"]),
     ("aws-lc-rs", &["phytomer-identity", "phytomer-pqc"]),

@@ -1,0 +1,72 @@
+//! The new root after changes.
+
+use alloy::primitives::{B256, Bytes};
+use alloy_trie::Nibbles;
+
+use crate::{TrieError, TrieSource, walk::Walk};
+
+/// A key whose value differs after a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The key.
+    pub key: B256,
+    /// Its value before; `None` if it was not in the trie.
+    pub before: Option<Bytes>,
+    /// Its value after; `None` if it is no longer in the trie.
+    pub after: Option<Bytes>,
+}
+
+/// A node's record that differs after a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeWrite {
+    /// Where the node stands.
+    pub path: Nibbles,
+    /// The record that stood there; `None` if none did.
+    pub before: Option<Bytes>,
+    /// The record that stands there now; `None` if none does.
+    pub after: Option<Bytes>,
+}
+
+/// What changes do to a trie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrieUpdate {
+    /// The root after the changes.
+    pub root: B256,
+    /// The nodes that differ, each path once.
+    pub nodes: Vec<NodeWrite>,
+}
+
+/// The root and the nodes of the trie that `source` holds once `changes` are applied. They may
+/// come in any order, each key once, with the values that the trie has: whether a key is there
+/// already is taken from them and not looked up.
+///
+/// # Errors
+/// [`TrieError::Source`], or [`TrieError::Damaged`] where nodes, leaves and changes contradict
+/// each other.
+pub fn update<S: TrieSource>(
+    source: &S,
+    mut changes: Vec<Change>,
+) -> Result<TrieUpdate, TrieError<S::Error>> {
+    changes.retain(|change| change.before != change.after);
+    changes.sort_unstable_by_key(|change| change.key);
+    if let Some([twice, _]) = changes.array_windows().find(|[a, b]| a.key == b.key) {
+        return Err(TrieError::Damaged {
+            path: Nibbles::unpack(twice.key),
+            what: "a key changes twice",
+        });
+    }
+    let mut walk = Walk::new(source);
+    let root = walk.root(&changes)?;
+    Ok(TrieUpdate {
+        root,
+        nodes: walk.into_writes(),
+    })
+}
+
+/// The root of the trie that `source` holds.
+///
+/// # Errors
+/// As [`update`].
+pub fn stored_root<S: TrieSource>(source: &S) -> Result<B256, TrieError<S::Error>> {
+    Ok(update(source, Vec::new())?.root)
+}
