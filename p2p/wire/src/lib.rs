@@ -31,6 +31,7 @@
 
 pub mod blobs;
 pub mod codec;
+pub mod consensus;
 pub mod events;
 pub mod handshake;
 pub mod memory;

@@ -13,6 +13,8 @@ impl Protocol {
     pub const STREAMS: Self = Self("/phytomer/streams/1");
     /// Verified ranges of blobs.
     pub const BLOBS: Self = Self("/phytomer/blobs/1");
+    /// What validators tell one another, and decided blocks.
+    pub const CONSENSUS: Self = Self("/phytomer/consensus/1");
 
     /// Names a protocol.
     #[must_use]
