@@ -117,7 +117,7 @@ fn make_block(chain: &Chain, pool: &Pool) {
     let parent = chain.head().unwrap();
     let best = pool.best(chain.rules().next_base_fee(&parent));
     let attributes = production::attributes(&parent, GENESIS_TIME_S, Address::ZERO);
-    let reader = chain.store().snapshot();
+    let reader = chain.snapshot();
     let proposal = production::build(chain.rules(), &*reader, &parent, attributes, best).unwrap();
     drop(reader);
     chain.commit(&proposal.executed).unwrap();
@@ -130,7 +130,7 @@ fn make_block(chain: &Chain, pool: &Pool) {
 /// Executes all transactions and throws the result away.
 fn execute(chain: &Chain, transactions: &[Recovered]) {
     let parent = chain.head().unwrap();
-    let reader = chain.store().snapshot();
+    let reader = chain.snapshot();
     let attributes = production::attributes(&parent, GENESIS_TIME_S, Address::ZERO);
     let mut builder = BlockBuilder::new(chain.rules(), &*reader, &parent, attributes).unwrap();
     for transaction in transactions {

@@ -18,6 +18,8 @@ pub struct Config {
     pub pool: PoolConfig,
     /// Limits of reading.
     pub query: QueryConfig,
+    /// How many earlier states can be asked for and proven.
+    pub history: HistoryConfig,
 }
 
 impl Default for Config {
@@ -28,6 +30,7 @@ impl Default for Config {
             fee_recipient: Address::ZERO,
             pool: PoolConfig::default(),
             query: QueryConfig::default(),
+            history: HistoryConfig::default(),
         }
     }
 }
@@ -70,6 +73,27 @@ impl Default for PoolConfig {
             price_bump_percent: 10,
             priority_fee_min: 0,
             queued_lifetime_ms: 3 * 60 * 60 * 1_000,
+        }
+    }
+}
+
+/// The window of earlier states: what blocks overwrote since the node started, kept in memory. The
+/// oldest are given up when either limit is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HistoryConfig {
+    /// States before the head's.
+    pub blocks_max: usize,
+    /// Bytes that they take together. A block of 1,000 transfers to new accounts takes about 2 MB.
+    pub memory_bytes_max: usize,
+}
+
+impl Default for HistoryConfig {
+    fn default() -> Self {
+        Self {
+            // As in geth.
+            blocks_max: 128,
+            memory_bytes_max: 256 << 20,
         }
     }
 }

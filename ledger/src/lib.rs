@@ -55,13 +55,13 @@ mod query;
 mod shared;
 mod view;
 
-pub use chain::{Chain, ReadError, STATES_MAX, stored_spec};
+pub use chain::{Chain, ReadError, stored_spec};
 pub use clock::{Clock, SystemClock};
-pub use config::{Config, PoolConfig, Production, QueryConfig};
+pub use config::{Config, HistoryConfig, PoolConfig, Production, QueryConfig};
 pub use error::{OpenError, QueryError, SubmitError};
 pub use follow::Follower;
 pub use handle::{Ledger, Services, spawn};
-pub use phytomer_evm::{AccessListOutcome, CallError};
+pub use phytomer_evm::{AccessListOutcome, AccountProof, CallError, SlotProof};
 pub use query::Call;
 pub use view::{
     AccountState, Head, Health, PoolContent, PoolStatus, TransactionView, log_views, receipt_view,

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, Semaphore, broadcast, watch};
 
 use crate::{
     Chain, Config, Head, Health, Production, SubmitError,
-    chain::{ChainReader, ReadError, RecentBlocks, RecentStates},
+    chain::{ChainReader, ReadError, RecentBlocks, RecentStates, Undo},
     fees::TipOracle,
     metrics::Metrics,
     pool::{Pool, PooledTransaction, Rejection, SenderState, Updated},
@@ -40,7 +40,6 @@ pub(crate) struct Shared {
 }
 
 /// What is kept in memory of the newest blocks.
-#[derive(Default)]
 pub(crate) struct Recent {
     pub(crate) blocks: RecentBlocks,
     pub(crate) states: RecentStates,
@@ -53,7 +52,7 @@ impl Shared {
         let header = chain.head()?;
         let head = Head::new(&header, chain.rules());
         metrics.observe_head(&head);
-        let recent = load_recent(&chain.reader(), head.number)?;
+        let recent = load_recent(&chain.reader(), head.number, &config)?;
         let permits =
             |count: usize| Arc::new(Semaphore::new(count.clamp(1, Semaphore::MAX_PERMITS)));
         Ok(Self {
@@ -165,12 +164,11 @@ impl Shared {
 
     fn write(&self, executed: &Executed) -> Result<(), StoreError> {
         let _timer = self.metrics.commit.start_timer();
-        let (batch, undo) = self.chain.prepare(executed)?;
+        let undo = Undo::new(executed.block.number(), &executed.state.writes);
         // Before the block, so that whoever sees the block on disk finds the state before it.
         self.recent.write().states.push(undo);
         self.chain
-            .store()
-            .write(batch)
+            .commit(executed)
             .inspect_err(|_| self.recent.write().states.pop())
     }
 
@@ -237,8 +235,16 @@ impl Shared {
     }
 }
 
-fn load_recent(reader: &ChainReader<'_>, head: BlockNumber) -> Result<Recent, ReadError> {
-    let mut recent = Recent::default();
+fn load_recent(
+    reader: &ChainReader<'_>,
+    head: BlockNumber,
+    config: &Config,
+) -> Result<Recent, ReadError> {
+    let mut recent = Recent {
+        blocks: RecentBlocks::default(),
+        states: RecentStates::new(config.history),
+        tips: TipOracle::default(),
+    };
     let first = head.0.saturating_sub(RecentBlocks::LEN_MAX as u64 - 1);
     for number in first..=head.0 {
         if let Some(block) = reader.block(BlockNumber(number))? {

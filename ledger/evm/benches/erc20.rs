@@ -45,7 +45,7 @@ impl Chain {
         let genesis = execute_genesis(&spec).expect("the preset is valid");
         let store = MemoryStore::new();
         let mut batch = Batch::new();
-        genesis.changes.apply_to(&mut batch);
+        genesis.state.apply_to(&mut batch);
         store.write(batch).expect("memory takes it");
         Self {
             rules: Rules::new(&spec),

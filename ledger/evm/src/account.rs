@@ -8,7 +8,7 @@ use phytomer_store::Error;
 
 /// An account as it stands in the state trie: nonce, balance, storage root and code hash
 /// (Yellow Paper, 4.1). Its RLP is both the leaf of the trie and the record on disk.
-pub type Account = alloy_trie::TrieAccount;
+pub type Account = phytomer_trie::TrieAccount;
 
 /// The key of a slot: the address, then the slot.
 pub(crate) fn storage_key(address: Address, slot: B256) -> [u8; 52] {

@@ -27,7 +27,8 @@ use revm::{
 };
 
 use crate::{
-    BlockError, Error, Rejection, Rules, StateChanges, StateView, rejection::Facts, state_root,
+    BlockError, Error, Rejection, Rules, StateChanges, StateUpdate, StateView, rejection::Facts,
+    update_state,
 };
 
 /// Bytes that a header may have (Yellow Paper, 4.4.4).
@@ -89,8 +90,10 @@ pub struct Executed {
     /// The block with senders and receipts. Its header holds the gas used, the bloom, and the
     /// roots of transactions, receipts, state and requests.
     pub block: CommittedBlock,
-    /// What it changes in the state. Write it in the same batch as the block.
+    /// The accounts, slots and code that it changes.
     pub changes: StateChanges,
+    /// The records that it changes in the state's tables. They go into the same batch as the block.
+    pub state: StateUpdate,
 }
 
 type Database<'a> = State<WrapDatabaseRef<StateView<'a>>>;
@@ -233,7 +236,8 @@ impl<'a> BlockBuilder<'a> {
         state.merge_transitions(BundleRetention::PlainState);
         let mut changes = StateChanges::from_bundle(reader, state.take_bundle())?;
 
-        header.state_root = state_root(reader, &mut changes)?;
+        let state = update_state(reader, &mut changes)?;
+        header.state_root = state.root;
         header.transactions_root = proofs::calculate_transaction_root(&transactions);
         header.receipts_root = proofs::calculate_receipt_root(&result.receipts);
         header.logs_bloom = bloom(&result.receipts);
@@ -251,7 +255,11 @@ impl<'a> BlockBuilder<'a> {
         let block = SealedBlock::new(Block { header, body });
         let block =
             CommittedBlock::new(block, senders, result.receipts).map_err(BlockError::Parts)?;
-        Ok(Executed { block, changes })
+        Ok(Executed {
+            block,
+            changes,
+            state,
+        })
     }
 
     fn facts(&self, transaction: &Transaction) -> Facts {

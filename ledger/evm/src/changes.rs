@@ -3,21 +3,18 @@
 use std::collections::BTreeMap;
 
 use alloy::primitives::{Address, B256, Bytes, U256};
-use phytomer_store::{Batch, Error, KeyRange, Order, Reader, Table};
+use phytomer_store::{Error, KeyRange, Order, Reader, Table};
 use revm::database::{BundleAccount, BundleState};
 
 use crate::{
     Account, StateView,
-    account::{
-        address_of_key, decode_account, decode_value, encode_account, encode_value, slot_of_key,
-        storage_key,
-    },
+    account::{address_of_key, decode_account, decode_value, slot_of_key},
 };
 
 /// The accounts, storage slots and code that differ after a block.
 ///
 /// Storage roots of the accounts are those of the state before, until
-/// [`state_root`](crate::state_root) sets them.
+/// [`update_state`](crate::update_state) sets them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StateChanges {
     /// Changed accounts; `None` for one that no longer exists.
@@ -100,30 +97,6 @@ impl StateChanges {
             self.storage.insert(address, slots);
         }
         Ok(())
-    }
-
-    /// Adds the changes to a batch.
-    pub fn apply_to(&self, batch: &mut Batch) {
-        for (address, account) in &self.accounts {
-            let key = address.to_vec();
-            match account {
-                Some(account) => batch.put(Table::Accounts, key, encode_account(account)),
-                None => batch.delete(Table::Accounts, key),
-            }
-        }
-        for (address, slots) in &self.storage {
-            for (slot, value) in slots {
-                let key = storage_key(*address, *slot).to_vec();
-                if value.is_zero() {
-                    batch.delete(Table::Storage, key);
-                } else {
-                    batch.put(Table::Storage, key, encode_value(*value));
-                }
-            }
-        }
-        for (hash, code) in &self.code {
-            batch.put(Table::Code, hash.to_vec(), code.0.clone());
-        }
     }
 }
 

@@ -24,8 +24,8 @@ use revm::{
 };
 
 use crate::{
-    Account, Error, GenesisError, Rules, StateChanges, StateView, rules::INITIAL_BASE_FEE,
-    state_root, view::ReadError,
+    Account, Error, GenesisError, Rules, StateChanges, StateUpdate, StateView,
+    rules::INITIAL_BASE_FEE, update_state, view::ReadError,
 };
 
 /// Block 0 and the state in which a chain begins.
@@ -35,6 +35,8 @@ pub struct Genesis {
     pub block: SealedBlock,
     /// The whole state, as changes to an empty one.
     pub changes: StateChanges,
+    /// The records of the state's tables. They go into the same batch as the block.
+    pub state: StateUpdate,
 }
 
 /// Executes a specification: sets the accounts, runs the constructors of the predeployed
@@ -66,9 +68,12 @@ pub fn execute_genesis(spec: &Spec) -> Result<Genesis, Error> {
         ..BlockBody::default()
     };
     let block = SealedBlock::new(Block { header, body });
+    let mut changes = StateChanges::whole_state(&*store.snapshot())?;
+    let state = update_state(&*MemoryStore::new().snapshot(), &mut changes)?;
     Ok(Genesis {
         block,
-        changes: StateChanges::whole_state(&*store.snapshot())?,
+        changes,
+        state,
     })
 }
 
@@ -106,11 +111,11 @@ impl Genesis {
 
 /// Applies changes to the state in `store` and returns the new root.
 fn apply(store: &MemoryStore, mut changes: StateChanges) -> Result<B256, Error> {
-    let root = state_root(&*store.snapshot(), &mut changes)?;
+    let state = update_state(&*store.snapshot(), &mut changes)?;
     let mut batch = Batch::new();
-    changes.apply_to(&mut batch);
+    state.apply_to(&mut batch);
     store.write(batch)?;
-    Ok(root)
+    Ok(state.root)
 }
 
 /// The header of block 0 without its state root, as go-ethereum makes it (`core/genesis.go`).
@@ -149,7 +154,7 @@ fn header(spec: &Spec, rules: &Rules) -> Header {
 fn allocation(genesis: &GethGenesis) -> StateChanges {
     let mut changes = StateChanges::default();
     for (address, account) in &genesis.alloc {
-        let code_hash = account.code_hash().unwrap_or(alloy_trie::KECCAK_EMPTY);
+        let code_hash = account.code_hash().unwrap_or(phytomer_trie::KECCAK_EMPTY);
         if let Some(code) = account.non_empty_code() {
             changes.code.insert(code_hash, code.clone());
         }

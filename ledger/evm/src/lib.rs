@@ -1,13 +1,16 @@
 //! Executes transactions and blocks with revm and computes state roots.
 //!
-//! Nothing here has a clock, randomness or threads: the same store and the same block always give
-//! the same answer, on the proposer and on every validator.
+//! Nothing here has a clock or randomness: the same store and the same block always give the same
+//! answer, on the proposer and on every validator. Only hashing the state of a large block is
+//! shared among threads, and the root does not depend on how many there are.
 //!
 //! * [`execute_genesis`] turns a specification into block 0 and its state.
 //! * [`BlockBuilder`] tries transactions one by one and finishes a block; [`execute_block`] does
 //!   the same with a block of somebody else and compares every field of the header.
-//! * Both yield [`Executed`]: the block with senders and receipts, and the [`StateChanges`] that
-//!   go into the same batch as the block.
+//! * Both yield [`Executed`]: the block with senders and receipts, the [`StateChanges`], and the
+//!   [`StateUpdate`] that goes into the same batch as the block.
+//! * [`update_state`] computes the state root from what changed; [`prove_account`] proves what the
+//!   state holds.
 //! * [`Simulation`] answers `eth_call`, `eth_estimateGas` and `eth_createAccessList`.
 //! * [`StateView`] reads accounts, storage and code.
 //!
@@ -25,7 +28,7 @@
 //! let genesis = execute_genesis(&spec)?;
 //! let store = MemoryStore::new();
 //! let mut batch = Batch::new();
-//! genesis.changes.apply_to(&mut batch);
+//! genesis.state.apply_to(&mut batch);
 //! store.write(batch)?;
 //!
 //! let (rules, reader) = (Rules::new(&spec), store.snapshot());
@@ -46,9 +49,9 @@ mod execute;
 mod genesis;
 mod recover;
 mod rejection;
-mod root;
 mod rules;
 mod simulation;
+mod state;
 #[cfg(test)]
 mod testing;
 mod view;
@@ -61,7 +64,10 @@ pub use execute::execute_block;
 pub use genesis::{Genesis, execute_genesis};
 pub use recover::{RecoverError, recover, recover_senders};
 pub use rejection::Rejection;
-pub use root::state_root;
 pub use rules::Rules;
 pub use simulation::{AccessListOutcome, CallError, CallOutcome, Simulation};
+pub use state::{
+    AccountProof, RebuildCursor, RebuildStep, SlotProof, StateUpdate, StateWrite, prove_account,
+    rebuild_step, update_state,
+};
 pub use view::{ReadError, StateView};

@@ -50,7 +50,7 @@ impl TestChain {
     pub(crate) fn new(spec: &Spec) -> Self {
         let genesis = execute_genesis(spec).unwrap();
         let mut batch = Batch::new();
-        genesis.changes.apply_to(&mut batch);
+        genesis.state.apply_to(&mut batch);
         let head = genesis.block.sealed_header().clone();
         let chain = Self {
             rules: Rules::new(spec),
@@ -105,7 +105,7 @@ impl TestChain {
         drop(reader);
 
         let mut batch = Batch::new();
-        executed.changes.apply_to(&mut batch);
+        executed.state.apply_to(&mut batch);
         self.head = executed.block.block().sealed_header().clone();
         self.write(batch, self.head.clone());
         executed

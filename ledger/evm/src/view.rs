@@ -53,7 +53,7 @@ impl<'a> StateView<'a> {
     /// # Errors
     /// When the store cannot be read, or lacks the code.
     pub fn code(&self, hash: B256) -> Result<Bytes, Error> {
-        if hash == alloy_trie::KECCAK_EMPTY || hash.is_zero() {
+        if hash == phytomer_trie::KECCAK_EMPTY || hash.is_zero() {
             return Ok(Bytes::new());
         }
         match self.reader.get(Table::Code, hash.as_slice())? {

@@ -1,11 +1,11 @@
 //! Adding a block: one batch, all of it or nothing.
 
-use phytomer_evm::{Executed, StateChanges};
+use phytomer_evm::{Executed, StateUpdate};
 use phytomer_genesis::Spec;
 use phytomer_primitives::{BlockNumber, CommittedBlock, MismatchError, SealedBlock, codec};
 use phytomer_store::{Batch, Error as StoreError, Table};
 
-use super::{Chain, ReadError, open::FORMAT, past::Undo, reader::meta};
+use super::{Chain, ReadError, open::FORMAT, reader::meta, rebuild::COMPLETE};
 
 impl Chain {
     /// Writes a block and its state, and returns when both would survive a loss of power. The
@@ -15,14 +15,10 @@ impl Chain {
     /// What the store says; nothing was written then.
     pub fn commit(&self, executed: &Executed) -> Result<(), StoreError> {
         self.store()
-            .write(block_batch(&executed.block, &executed.changes))
-    }
-
-    /// The batch that [`commit`](Self::commit) writes, and what it will overwrite.
-    pub(crate) fn prepare(&self, executed: &Executed) -> Result<(Batch, Undo), StoreError> {
-        let batch = block_batch(&executed.block, &executed.changes);
-        let undo = Undo::read(executed.block.number(), &batch, self.reader().inner())?;
-        Ok((batch, undo))
+            .write(block_batch(&executed.block, &executed.state))?;
+        let head = executed.block.number();
+        self.nodes().advance(head, &executed.state.writes);
+        Ok(())
     }
 
     /// Writes what is already there, to find out whether the store can be written again.
@@ -34,10 +30,10 @@ impl Chain {
 }
 
 /// Everything that a block adds to the store.
-fn block_batch(block: &CommittedBlock, changes: &StateChanges) -> Batch {
+fn block_batch(block: &CommittedBlock, state: &StateUpdate) -> Batch {
     let mut batch = Batch::new();
     let key = block.number().to_key().to_vec();
-    changes.apply_to(&mut batch);
+    state.apply_to(&mut batch);
     batch.put(
         Table::Headers,
         key.clone(),
@@ -74,15 +70,16 @@ fn block_batch(block: &CommittedBlock, changes: &StateChanges) -> Batch {
 /// Everything that the genesis block adds to an empty store.
 pub(super) fn genesis_batch(
     block: SealedBlock,
-    changes: &StateChanges,
+    state: &StateUpdate,
     spec: &Spec,
 ) -> Result<Batch, ReadError> {
     let mismatch = |error: MismatchError| ReadError::Damaged {
         what: error.to_string(),
     };
     let block = CommittedBlock::new(block, Vec::new(), Vec::new()).map_err(mismatch)?;
-    let mut batch = block_batch(&block, changes);
+    let mut batch = block_batch(&block, state);
     batch.put(Table::Meta, meta::FORMAT, FORMAT.to_be_bytes().to_vec());
     batch.put(Table::Meta, meta::SPEC, spec.to_json());
+    batch.put(Table::Meta, meta::TRIES, COMPLETE);
     Ok(batch)
 }

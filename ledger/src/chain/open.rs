@@ -6,10 +6,15 @@ use alloy::primitives::{B256, ChainId};
 use phytomer_evm::{Rules, execute_genesis};
 use phytomer_genesis::Spec;
 use phytomer_primitives::{BlockNumber, SealedHeader};
-use phytomer_store::Store;
+use phytomer_store::{Reader, Store};
 use serde_json::Value;
 
-use super::{ChainReader, ReadError, commit, reader::meta};
+use super::{
+    ChainReader, ReadError, commit,
+    nodes::{CachedReader, NODES_BYTES_MAX, NodeCache},
+    reader::meta,
+    rebuild::complete_tries,
+};
 use crate::OpenError;
 
 /// The version of the layout of the tables that this program reads and writes.
@@ -25,6 +30,7 @@ pub struct Chain {
     store: Arc<dyn Store>,
     rules: Arc<Rules>,
     genesis_hash: B256,
+    nodes: Arc<NodeCache>,
 }
 
 impl Chain {
@@ -37,14 +43,19 @@ impl Chain {
         let stored = ChainReader::new(store.snapshot()).head()?;
         match stored {
             None => create(store.as_ref(), spec)?,
-            Some(head) => check(&ChainReader::new(store.snapshot()), spec, head)?,
+            Some(head) => {
+                let state_root = check(&ChainReader::new(store.snapshot()), spec, head)?;
+                complete_tries(store.as_ref(), state_root)?;
+            }
         }
         let genesis = ChainReader::new(store.snapshot()).header(BlockNumber::GENESIS)?;
         let genesis = genesis.ok_or_else(|| damaged("the genesis block is missing"))?;
+        let nodes = NodeCache::new(stored.unwrap_or_default(), NODES_BYTES_MAX);
         Ok(Self {
             store,
             rules: Arc::new(Rules::new(spec)),
             genesis_hash: genesis.hash(),
+            nodes: Arc::new(nodes),
         })
     }
 
@@ -80,9 +91,19 @@ impl Chain {
             .ok_or_else(|| damaged("the header of the newest block is missing"))
     }
 
+    /// The store as it is now, with the nodes of the tries that were used last in memory: what
+    /// blocks are executed on.
+    pub fn snapshot(&self) -> Box<dyn Reader + '_> {
+        Box::new(CachedReader::new(self.store.snapshot(), &self.nodes))
+    }
+
     /// The chain as it is now.
     pub(crate) fn reader(&self) -> ChainReader<'_> {
-        ChainReader::new(self.store.snapshot())
+        ChainReader::new(self.snapshot())
+    }
+
+    pub(super) fn nodes(&self) -> &NodeCache {
+        &self.nodes
     }
 }
 
@@ -114,14 +135,15 @@ pub fn stored_spec(store: &dyn Store) -> Result<Option<Spec>, ReadError> {
 fn create(store: &dyn Store, spec: &Spec) -> Result<(), OpenError> {
     let genesis = execute_genesis(spec).map_err(|error| OpenError::Genesis(Box::new(error)))?;
     let hash = genesis.block.hash();
-    let batch = commit::genesis_batch(genesis.block, &genesis.changes, spec)?;
+    let batch = commit::genesis_batch(genesis.block, &genesis.state, spec)?;
     store.write(batch).map_err(ReadError::from)?;
     tracing::info!(%hash, chain_id = spec.chain_id(), "made the genesis block");
     Ok(())
 }
 
-/// Whether the store holds the chain of this specification, and the block at its head.
-fn check(reader: &ChainReader<'_>, spec: &Spec, head: BlockNumber) -> Result<(), OpenError> {
+/// Whether the store holds the chain of this specification, and the block at its head, whose
+/// state root it returns.
+fn check(reader: &ChainReader<'_>, spec: &Spec, head: BlockNumber) -> Result<B256, OpenError> {
     let format = reader.meta(meta::FORMAT)?;
     let format = format
         .and_then(|bytes| bytes.as_ref().try_into().ok())
@@ -141,10 +163,10 @@ fn check(reader: &ChainReader<'_>, spec: &Spec, head: BlockNumber) -> Result<(),
             differences: differences.join("; "),
         });
     }
-    if reader.block(head)?.is_none() {
-        return Err(damaged(&format!("block {head}, the newest, is missing")).into());
+    match reader.block(head)? {
+        Some(block) => Ok(block.block().header().state_root),
+        None => Err(damaged(&format!("block {head}, the newest, is missing")).into()),
     }
-    Ok(())
 }
 
 /// Names where two specifications differ, at most [`DIFFERENCES_MAX`] places.

@@ -1,73 +1,107 @@
 //! The states after the newest blocks, kept as what each block overwrote.
 //!
 //! Clients ask for the number of the head and then for the state at that number; with several
-//! blocks a second the head has moved on by then. So the values that the newest blocks replaced
-//! stay in memory, and [`PastReader`] puts them over the state at the head.
+//! blocks a second the head has moved on by then. So the records that the newest blocks replaced,
+//! those of the tries too, stay in memory, and [`PastReader`] puts them over the state at the
+//! head: whatever reads the head's state and proves it, reads and proves an earlier one.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    cmp::Ordering,
+    collections::{BTreeMap, VecDeque},
+    iter::Peekable,
+    ops::Bound,
     sync::Arc,
 };
 
+use phytomer_evm::StateWrite;
 use phytomer_primitives::BlockNumber;
-use phytomer_store::{Batch, Bytes, Error, KeyRange, Operation, Order, Reader, Scan, Table};
+use phytomer_store::{Bytes, Error, KeyRange, Order, Reader, Scan, Table};
 
-/// States before the head's that can be asked for, as in geth.
-pub const STATES_MAX: usize = 128;
+use crate::HistoryConfig;
 
-/// Entries that the kept states may hold together, at about 200 bytes each; older states are
-/// given up before that.
-const ENTRIES_MAX: usize = 500_000;
+/// Bytes that a kept record takes besides its key and value.
+const ENTRY_BYTES: usize = 128;
 
 /// What one block overwrote in the tables of the state; `None` for what it added.
 #[derive(Debug, Default)]
 pub(crate) struct Undo {
     block: BlockNumber,
-    replaced: HashMap<(Table, Bytes), Option<Bytes>>,
+    replaced: BTreeMap<(Table, Bytes), Option<Bytes>>,
+    len_bytes: usize,
 }
 
 impl Undo {
-    /// Reads the values that the batch of a block will replace.
-    pub(crate) fn read(
-        block: BlockNumber,
-        batch: &Batch,
-        reader: &dyn Reader,
-    ) -> Result<Self, Error> {
-        let mut replaced = HashMap::new();
-        for operation in batch.operations() {
-            let (Operation::Put { table, key, .. } | Operation::Delete { table, key }) = operation;
-            if matches!(table, Table::Accounts | Table::Storage) {
-                replaced.insert((*table, key.clone()), reader.get(*table, key)?);
-            }
+    /// What the writes of a block replace.
+    pub(crate) fn new(block: BlockNumber, writes: &[StateWrite]) -> Self {
+        // Code is kept for ever under its hash.
+        let replaced = writes.iter().filter(|write| write.table != Table::Code);
+        let replaced: BTreeMap<_, _> = replaced
+            .map(|write| ((write.table, write.key.clone()), write.before.clone()))
+            .collect();
+        let bytes = |((_, key), value): (&(_, Bytes), &Option<Bytes>)| {
+            ENTRY_BYTES + key.len() + value.as_ref().map_or(0, Bytes::len)
+        };
+        Self {
+            block,
+            len_bytes: replaced.iter().map(bytes).sum(),
+            replaced,
         }
-        Ok(Self { block, replaced })
+    }
+
+    /// The replaced records of a table in a range of keys.
+    fn range(
+        &self,
+        table: Table,
+        range: &KeyRange,
+    ) -> impl Iterator<Item = (&Bytes, &Option<Bytes>)> {
+        let start = match range.start() {
+            Bound::Included(key) => Bound::Included((table, key.clone())),
+            Bound::Excluded(key) => Bound::Excluded((table, key.clone())),
+            Bound::Unbounded => Bound::Included((table, Bytes::new())),
+        };
+        let entries = self.replaced.range((start, Bound::Unbounded));
+        entries
+            .map(|((place, key), value)| (place, key, value))
+            .take_while(move |(place, key, _)| **place == table && range.contains(key))
+            .map(|(_, key, value)| (key, value))
     }
 }
 
 /// What the newest blocks overwrote, the oldest first, without a gap up to the head.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct RecentStates {
+    config: HistoryConfig,
     undos: VecDeque<Arc<Undo>>,
-    entries: usize,
+    len_bytes: usize,
 }
 
 impl RecentStates {
+    pub(crate) const fn new(config: HistoryConfig) -> Self {
+        Self {
+            config,
+            undos: VecDeque::new(),
+            len_bytes: 0,
+        }
+    }
+
     /// Adds what the next block is about to overwrite.
     pub(crate) fn push(&mut self, undo: Undo) {
-        self.entries += undo.replaced.len();
+        self.len_bytes += undo.len_bytes;
         self.undos.push_back(Arc::new(undo));
-        while self.undos.len() > STATES_MAX || self.entries > ENTRIES_MAX {
+        while self.undos.len() > self.config.blocks_max
+            || self.len_bytes > self.config.memory_bytes_max
+        {
             let Some(oldest) = self.undos.pop_front() else {
                 break;
             };
-            self.entries -= oldest.replaced.len();
+            self.len_bytes -= oldest.len_bytes;
         }
     }
 
     /// Takes back the last [`push`](Self::push), because the block could not be written.
     pub(crate) fn pop(&mut self) {
         if let Some(undo) = self.undos.pop_back() {
-            self.entries -= undo.replaced.len();
+            self.len_bytes -= undo.len_bytes;
         }
     }
 
@@ -94,7 +128,7 @@ impl<'a> PastReader<'a> {
 
 impl Reader for PastReader<'_> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        if !self.undos.is_empty() && matches!(table, Table::Accounts | Table::Storage) {
+        if !self.undos.is_empty() && is_state(table) {
             let place = (table, Bytes::copy_from_slice(key));
             // The first block after the one asked for that replaced the value knows it.
             if let Some(value) = self.undos.iter().find_map(|undo| undo.replaced.get(&place)) {
@@ -105,48 +139,107 @@ impl Reader for PastReader<'_> {
     }
 
     fn scan(&self, table: Table, range: KeyRange, order: Order) -> Scan<'_> {
-        if self.undos.is_empty() {
+        if self.undos.is_empty() || !is_state(table) || range.is_empty() {
             return self.head.scan(table, range, order);
         }
-        let replaced = self.undos.iter().flat_map(|undo| undo.replaced.keys());
-        let mut keys: BTreeSet<Bytes> = replaced
-            .filter(|(place, key)| *place == table && range.contains(key))
-            .map(|(_, key)| key.clone())
-            .collect();
-        for entry in self.head.scan(table, range, Order::Ascending) {
-            match entry {
-                Ok((key, _)) => keys.insert(key),
-                Err(error) => return Box::new(std::iter::once(Err(error))),
-            };
+        let mut replaced = BTreeMap::new();
+        for undo in &self.undos {
+            for (key, value) in undo.range(table, &range) {
+                // The first block after the one asked for that replaced the value knows it.
+                replaced.entry(key.clone()).or_insert_with(|| value.clone());
+            }
         }
-        let entry = move |key: Bytes| {
-            let value = self.get(table, &key).transpose()?;
-            Some(value.map(|value| (key, value)))
-        };
-        match order {
-            Order::Ascending => Box::new(keys.into_iter().filter_map(entry)),
-            Order::Descending => Box::new(keys.into_iter().rev().filter_map(entry)),
+        let mut replaced: Vec<_> = replaced.into_iter().collect();
+        if order == Order::Descending {
+            replaced.reverse();
+        }
+        Box::new(Merge {
+            head: self.head.scan(table, range, order).peekable(),
+            replaced: replaced.into_iter().peekable(),
+            order,
+        })
+    }
+}
+
+/// The tables whose earlier records are kept.
+const fn is_state(table: Table) -> bool {
+    matches!(
+        table,
+        Table::Accounts
+            | Table::Storage
+            | Table::HashedAccounts
+            | Table::HashedStorage
+            | Table::AccountTrie
+            | Table::StorageTrie
+    )
+}
+
+/// The entries of a scan with the replaced ones put back, in the scan's order.
+struct Merge<'a> {
+    head: Peekable<Scan<'a>>,
+    replaced: Peekable<std::vec::IntoIter<(Bytes, Option<Bytes>)>>,
+    order: Order,
+}
+
+impl Iterator for Merge<'_> {
+    type Item = Result<(Bytes, Bytes), Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let next = match (self.head.peek(), self.replaced.peek()) {
+                (None, None) => return None,
+                (Some(Err(_)), _) | (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(Ok((head, _))), Some((replaced, _))) => match self.order {
+                    Order::Ascending => head.cmp(replaced),
+                    Order::Descending => replaced.cmp(head),
+                },
+            };
+            if next == Ordering::Less {
+                return self.head.next();
+            }
+            if next == Ordering::Equal {
+                self.head.next();
+            }
+            // What was not there then is passed over.
+            if let Some((key, Some(value))) = self.replaced.next() {
+                return Some(Ok((key, value)));
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use phytomer_store::{MemoryStore, Store};
+    use phytomer_store::{Batch, MemoryStore, Store};
     use proptest::prelude::*;
 
     use super::*;
 
     type Changes = Vec<(u8, Option<u8>)>;
 
-    /// A batch of few keys, so that blocks overwrite each other; some keys are in other tables.
-    fn batch(changes: &Changes) -> Batch {
+    /// Writes to few keys, so that blocks overwrite each other; some keys are in other tables.
+    fn writes(reader: &dyn Reader, changes: &Changes) -> Vec<StateWrite> {
+        // The last value of a key counts.
+        let last: BTreeMap<_, _> = changes.iter().copied().collect();
+        let write = |(key, value): (u8, Option<u8>)| {
+            let table = [Table::Accounts, Table::StorageTrie, Table::Code][usize::from(key % 3)];
+            StateWrite {
+                table,
+                key: vec![key].into(),
+                before: reader.get(table, &[key]).unwrap(),
+                after: value.map(|value| vec![value].into()),
+            }
+        };
+        last.into_iter().map(write).collect()
+    }
+
+    fn batch(writes: &[StateWrite]) -> Batch {
         let mut batch = Batch::new();
-        for (key, value) in changes {
-            let table = [Table::Accounts, Table::Storage, Table::Code][usize::from(key % 3)];
-            match value {
-                Some(value) => batch.put(table, vec![*key], vec![*value]),
-                None => batch.delete(table, vec![*key]),
+        for write in writes {
+            match &write.after {
+                Some(value) => batch.put(write.table, write.key.clone(), value.clone()),
+                None => batch.delete(write.table, write.key.clone()),
             }
         }
         batch
@@ -171,18 +264,18 @@ mod tests {
             ),
         ) {
             let store = MemoryStore::new();
-            let mut states = RecentStates::default();
+            let mut states = RecentStates::new(HistoryConfig::default());
             let mut snapshots = Vec::new();
             for (number, changes) in (1..).map(BlockNumber).zip(&blocks) {
                 snapshots.push(store.snapshot());
-                let batch = batch(changes);
-                states.push(Undo::read(number, &batch, &*store.snapshot()).unwrap());
-                store.write(batch).unwrap();
+                let writes = writes(&*store.snapshot(), changes);
+                states.push(Undo::new(number, &writes));
+                store.write(batch(&writes)).unwrap();
             }
             let (head, view) = (BlockNumber(blocks.len() as u64), store.snapshot());
             for (number, snapshot) in (0..).map(BlockNumber).zip(&snapshots) {
                 let past = PastReader::new(&*view, states.between(number, head).unwrap());
-                for table in [Table::Accounts, Table::Storage] {
+                for table in [Table::Accounts, Table::StorageTrie] {
                     for key in 0..12_u8 {
                         let then = snapshot.get(table, &[key]).unwrap();
                         prop_assert_eq!(past.get(table, &[key]).unwrap(), then);
@@ -200,16 +293,14 @@ mod tests {
 
     #[test]
     fn only_so_many_states_are_kept() {
-        let store = MemoryStore::new();
-        let mut states = RecentStates::default();
-        let head = BlockNumber(STATES_MAX as u64 + 10);
+        let config = HistoryConfig {
+            blocks_max: 128,
+            memory_bytes_max: usize::MAX,
+        };
+        let mut states = RecentStates::new(config);
+        let head = BlockNumber(config.blocks_max as u64 + 10);
         for number in 1..=head.0 {
-            let undo = Undo::read(
-                BlockNumber(number),
-                &batch(&vec![(0, None)]),
-                &*store.snapshot(),
-            );
-            states.push(undo.unwrap());
+            states.push(Undo::new(BlockNumber(number), &[write()]));
         }
         assert!(states.between(BlockNumber(10), head).is_some());
         assert!(states.between(BlockNumber(9), head).is_none());
@@ -221,5 +312,28 @@ mod tests {
                 .between(BlockNumber(10), BlockNumber(head.0 - 1))
                 .is_some()
         );
+    }
+
+    #[test]
+    fn kept_states_take_only_so_many_bytes() {
+        let undo = Undo::new(BlockNumber(0), &[write()]);
+        let mut states = RecentStates::new(HistoryConfig {
+            blocks_max: usize::MAX,
+            memory_bytes_max: 3 * undo.len_bytes,
+        });
+        for number in 1..=5 {
+            states.push(Undo::new(BlockNumber(number), &[write()]));
+        }
+        assert!(states.between(BlockNumber(2), BlockNumber(5)).is_some());
+        assert!(states.between(BlockNumber(1), BlockNumber(5)).is_none());
+    }
+
+    fn write() -> StateWrite {
+        StateWrite {
+            table: Table::Accounts,
+            key: vec![1].into(),
+            before: None,
+            after: Some(vec![2].into()),
+        }
     }
 }

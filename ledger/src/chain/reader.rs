@@ -15,6 +15,9 @@ pub(crate) mod meta {
     pub(crate) const FORMAT: &[u8] = b"ledger/format";
     /// The chain specification that the genesis block was made from, as JSON.
     pub(crate) const SPEC: &[u8] = b"ledger/spec";
+    /// How far the state's index and tries were made from its flat tables; see
+    /// `rebuild.rs`.
+    pub(crate) const TRIES: &[u8] = b"ledger/tries";
 }
 
 /// Why the chain data could not be read.
@@ -67,14 +70,7 @@ impl<'a> ChainReader<'a> {
 
     /// The newest block; `None` in an empty store.
     pub(crate) fn head(&self) -> Result<Option<BlockNumber>, ReadError> {
-        let Some(bytes) = self.meta(meta::HEAD)? else {
-            return Ok(None);
-        };
-        let number = BlockNumber::from_key(&bytes);
-        let damaged = || ReadError::Damaged {
-            what: "the head pointer has a wrong length".into(),
-        };
-        number.map(Some).ok_or_else(damaged)
+        Ok(head_of(&*self.reader)?)
     }
 
     pub(crate) fn header(&self, number: BlockNumber) -> Result<Option<SealedHeader>, ReadError> {
@@ -136,6 +132,18 @@ impl<'a> ChainReader<'a> {
         let bytes = self.reader.get(table, &number.to_key())?;
         bytes.ok_or_else(|| ReadError::missing(table.name(), number))
     }
+}
+
+/// The newest block that a view of the store has; `None` in an empty store.
+pub(super) fn head_of(reader: &dyn Reader) -> Result<Option<BlockNumber>, StoreError> {
+    let Some(bytes) = reader.get(Table::Meta, meta::HEAD)? else {
+        return Ok(None);
+    };
+    let number = BlockNumber::from_key(&bytes);
+    let corrupt = || StoreError::Corrupt {
+        detail: "the head pointer has a wrong length".into(),
+    };
+    number.map(Some).ok_or_else(corrupt)
 }
 
 fn decode_header(number: BlockNumber, bytes: &[u8]) -> Result<SealedHeader, ReadError> {

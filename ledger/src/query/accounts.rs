@@ -4,7 +4,7 @@ use alloy::{
     eips::{BlockId, BlockNumberOrTag},
     primitives::{Address, B256, Bytes, U256},
 };
-use phytomer_evm::StateView;
+use phytomer_evm::{AccountProof, StateView, prove_account};
 
 use super::with_state;
 use crate::{AccountState, Ledger, QueryError};
@@ -65,6 +65,25 @@ impl Ledger {
                 let view = StateView::new(state);
                 let account = view.account(address)?.unwrap_or_default();
                 Ok(view.code(account.code_hash)?)
+            })
+        })
+        .await
+    }
+
+    /// An account and some of its slots with the nodes that prove them against the block's state
+    /// root, as `eth_getProof` shows them (EIP-1186).
+    ///
+    /// # Errors
+    /// As [`account`](Self::account).
+    pub async fn proof(
+        &self,
+        address: Address,
+        slots: Vec<B256>,
+        block: BlockId,
+    ) -> Result<AccountProof, QueryError> {
+        self.read(move |shared| {
+            with_state(shared, block, |state, _| {
+                Ok(prove_account(state, address, &slots)?)
             })
         })
         .await

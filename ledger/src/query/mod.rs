@@ -2,8 +2,8 @@
 //!
 //! What is in memory (the newest blocks, the pool) is answered at once. Other reads run on
 //! blocking threads, a bounded number at a time, each on one consistent view of the store. The
-//! state of accounts exists for the head and the [`STATES_MAX`](crate::STATES_MAX) blocks before
-//! it, as far as they were made since the node started; any other block answers
+//! state of accounts exists, and can be proven, for the head and the blocks before it that
+//! [`HistoryConfig`](crate::HistoryConfig) keeps, as far as they were made since the node started; any other block answers
 //! [`QueryError::StateUnavailable`](crate::QueryError::StateUnavailable).
 
 mod accounts;

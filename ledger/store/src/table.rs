@@ -47,11 +47,19 @@ pub enum Table {
     BlobIndex,
     /// Peer → its addresses and what became of dialling them.
     PeerBook,
+    /// Keccak-256 of an address → the address, for every account.
+    HashedAccounts,
+    /// Keccak-256 of an address and of a slot → the slot, for every slot that is not zero.
+    HashedStorage,
+    /// Path, a byte a nibble → node of the trie of accounts.
+    AccountTrie,
+    /// Keccak-256 of an address and path → node of the trie of the account's storage.
+    StorageTrie,
 }
 
 impl Table {
     /// Every table, in the order of their numbers.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 24] = [
         Self::Meta,
         Self::Headers,
         Self::Bodies,
@@ -72,6 +80,10 @@ impl Table {
         Self::StreamEvidence,
         Self::BlobIndex,
         Self::PeerBook,
+        Self::HashedAccounts,
+        Self::HashedStorage,
+        Self::AccountTrie,
+        Self::StorageTrie,
     ];
 
     /// The name that the table has on disk.
@@ -98,6 +110,10 @@ impl Table {
             Self::StreamEvidence => "stream-evidence",
             Self::BlobIndex => "blob-index",
             Self::PeerBook => "peer-book",
+            Self::HashedAccounts => "hashed-accounts",
+            Self::HashedStorage => "hashed-storage",
+            Self::AccountTrie => "account-trie",
+            Self::StorageTrie => "storage-trie",
         }
     }
 

@@ -419,11 +419,11 @@ fn leaves_after(changes: &[Change]) -> Vec<Leaf> {
 }
 
 /// Sorted items in groups by their nibble at `depth`.
-fn groups<'i, T>(
-    items: &'i [T],
+fn groups<T>(
+    items: &[T],
     key: impl Fn(&T) -> &B256,
     depth: usize,
-) -> impl Iterator<Item = (u8, &'i [T])> {
+) -> impl Iterator<Item = (u8, &[T])> {
     let nibble = move |item: &T| {
         let byte = key(item)[depth / 2];
         if depth.is_multiple_of(2) {

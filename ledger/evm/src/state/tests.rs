@@ -5,7 +5,7 @@ use alloy::{
     rlp,
 };
 use eth_trie::{EthTrie, MemoryDB, Trie};
-use phytomer_store::{Batch, MemoryStore, Store};
+use phytomer_store::{Batch, KeyRange, MemoryStore, Order, Store, Table};
 use proptest::{collection::vec, prelude::*};
 use revm::{
     Database as _, DatabaseCommit,
@@ -15,7 +15,7 @@ use revm::{
 };
 
 use super::*;
-use crate::{Account, StateView};
+use crate::{Account, StateChanges, StateView};
 
 /// What a transaction may do to an account. Together the kinds reach every status that revm's
 /// bundle knows: loaded, changed, created, destroyed, destroyed and made again.
@@ -47,9 +47,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     /// Blocks of random transactions give the root that another implementation of the trie finds
-    /// for a model of the state.
+    /// for a model of the state, the records that a rebuild from the flat tables gives, proofs
+    /// that hold, and what brings back the state before.
     #[test]
-    fn roots_agree_with_another_implementation(blocks in vec(vec(transaction(), 0..8), 1..6)) {
+    fn histories_agree_with_another_implementation(blocks in vec(vec(transaction(), 0..8), 1..6)) {
         let store = MemoryStore::new();
         let mut model = Model::new();
         for transactions in blocks {
@@ -61,14 +62,20 @@ proptest! {
             }
             state.merge_transitions(BundleRetention::PlainState);
             let mut changes = StateChanges::from_bundle(&*reader, state.take_bundle()).unwrap();
-            let root = state_root(&*reader, &mut changes).unwrap();
-            prop_assert_eq!(root, model_root(&model));
+            let update = update_state(&*reader, &mut changes).unwrap();
+            prop_assert_eq!(update.root, model_root(&model));
 
             drop(reader);
+            let before = tables(&store);
             let mut batch = Batch::new();
-            changes.apply_to(&mut batch);
+            update.apply_to(&mut batch);
             store.write(batch).unwrap();
             prop_assert_eq!(stored(&store), model.clone());
+            prop_assert_eq!(rebuilt(&store), (tables(&store), update.root));
+            prop_assert_eq!(undone(&store, &update), before);
+            for address in (0..5).map(Address::with_last_byte) {
+                check_proof(&store, &model, address, update.root);
+            }
         }
     }
 }
@@ -82,6 +89,101 @@ fn transaction() -> impl Strategy<Value = (Address, Action)> {
         Just(Action::Destroy),
     ];
     ((1..4_u8).prop_map(Address::with_last_byte), action)
+}
+
+/// The tables of the state but for code, which stays.
+fn tables(store: &MemoryStore) -> Vec<Vec<(Bytes, Bytes)>> {
+    let reader = store.snapshot();
+    let all = |table| {
+        let entries = reader.scan(table, KeyRange::all(), Order::Ascending);
+        let entries = entries.map(|entry| entry.map(|(key, value)| (key.into(), value.into())));
+        entries.collect::<Result<_, _>>().unwrap()
+    };
+    TABLES.into_iter().map(all).collect()
+}
+
+const TABLES: [Table; 6] = [
+    Table::Accounts,
+    Table::Storage,
+    Table::HashedAccounts,
+    Table::HashedStorage,
+    Table::AccountTrie,
+    Table::StorageTrie,
+];
+
+/// The tables and the root that come from the flat tables alone, three records at a time.
+fn rebuilt(store: &MemoryStore) -> (Vec<Vec<(Bytes, Bytes)>>, B256) {
+    let fresh = MemoryStore::new();
+    let mut batch = Batch::new();
+    for table in [Table::Accounts, Table::Storage] {
+        for entry in store
+            .snapshot()
+            .scan(table, KeyRange::all(), Order::Ascending)
+        {
+            let (key, value) = entry.unwrap();
+            batch.put(table, key, value);
+        }
+    }
+    fresh.write(batch).unwrap();
+    let mut cursor = RebuildCursor::start();
+    loop {
+        let step = rebuild_step(&*fresh.snapshot(), &cursor, 3).unwrap();
+        let mut batch = Batch::new();
+        for write in step.writes {
+            batch.put(write.table, write.key, write.after.unwrap());
+        }
+        fresh.write(batch).unwrap();
+        match step.next {
+            // As it comes back from the disk.
+            Ok(next) => cursor = RebuildCursor::from_bytes(&next.to_bytes().into()).unwrap(),
+            Err(root) => return (tables(&fresh), root),
+        }
+    }
+}
+
+/// The tables once a block is taken back.
+fn undone(store: &MemoryStore, update: &StateUpdate) -> Vec<Vec<(Bytes, Bytes)>> {
+    let reader = store.snapshot();
+    let copy = MemoryStore::new();
+    let mut batch = Batch::new();
+    for table in TABLES {
+        for entry in reader.scan(table, KeyRange::all(), Order::Ascending) {
+            let (key, value) = entry.unwrap();
+            batch.put(table, key, value);
+        }
+    }
+    for write in &update.writes {
+        match &write.before {
+            Some(value) => batch.put(write.table, write.key.clone(), value.clone()),
+            None => batch.delete(write.table, write.key.clone()),
+        }
+    }
+    copy.write(batch).unwrap();
+    tables(&copy)
+}
+
+/// Proves the account and some slots that it has and some that it does not.
+fn check_proof(store: &MemoryStore, model: &Model, address: Address, root: B256) {
+    let slots: Vec<B256> = (0..6_u8).map(|slot| U256::from(slot).into()).collect();
+    let proof = prove_account(&*store.snapshot(), address, &slots).unwrap();
+    let account = model.get(&address);
+    assert_eq!(
+        proof.account.map(|account| account.balance),
+        account.map(|account| U256::from(account.balance))
+    );
+    for (slot, proof) in (0..).zip(&proof.slots) {
+        let value = account.and_then(|account| account.slots.get(&slot));
+        assert_eq!(proof.value, U256::from(value.copied().unwrap_or_default()));
+    }
+    proof.verify(root).unwrap();
+
+    let mut false_balance = proof.clone();
+    let account = false_balance.account.get_or_insert_default();
+    account.balance += U256::ONE;
+    false_balance.verify(root).unwrap_err();
+    let mut false_value = proof;
+    false_value.slots[0].value += U256::ONE;
+    false_value.verify(root).unwrap_err();
 }
 
 /// Does `action` to the state as revm's journal reports it, and to the model.
