@@ -61,7 +61,7 @@ pub use config::{Config, HistoryConfig, PoolConfig, Production, QueryConfig};
 pub use error::{OpenError, QueryError, SubmitError};
 pub use follow::Follower;
 pub use handle::{Ledger, Services, spawn};
-pub use phytomer_evm::{AccessListOutcome, AccountProof, CallError, SlotProof};
+pub use phytomer_evm::{AccessListOutcome, Account, AccountProof, CallError, SlotProof};
 pub use query::Call;
 pub use view::{
     AccountState, Head, Health, PoolContent, PoolStatus, TransactionView, log_views, receipt_view,

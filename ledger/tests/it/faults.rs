@@ -17,7 +17,7 @@ use crate::support::{Node, SINK, SOON, Wallet, counter, quick, spec};
 
 /// What happens at a write.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Fault {
+pub(crate) enum Fault {
     /// The write fails and writes nothing.
     Refused,
     /// The process dies before the write.
@@ -27,7 +27,7 @@ enum Fault {
 }
 
 /// A store that fails at one of its writes, and while its disk is full.
-struct Faulty {
+pub(crate) struct Faulty {
     inner: Arc<MemoryStore>,
     fault: Option<(u64, Fault)>,
     writes: AtomicU64,
@@ -35,7 +35,7 @@ struct Faulty {
 }
 
 impl Faulty {
-    fn new(inner: Arc<MemoryStore>, fault: Option<(u64, Fault)>) -> Arc<Self> {
+    pub(crate) fn new(inner: Arc<MemoryStore>, fault: Option<(u64, Fault)>) -> Arc<Self> {
         Arc::new(Self {
             inner,
             fault,

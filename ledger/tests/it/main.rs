@@ -9,3 +9,4 @@ mod flow;
 mod queries;
 mod rules;
 mod support;
+mod tries;

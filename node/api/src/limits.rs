@@ -35,6 +35,9 @@ pub const RPC_REQUEST_BYTES_MAX: usize = 5 << 20;
 /// Bytes of a JSON-RPC answer, single or batch; geth's limit for batches.
 pub const RPC_RESPONSE_BYTES_MAX: usize = 25_000_000;
 
+/// Slots that one `eth_getProof` proves; geth's limit.
+pub const PROOF_SLOTS_MAX: usize = 1_024;
+
 /// Calls in a JSON-RPC batch.
 pub const RPC_BATCH_LEN_MAX: usize = 100;
 

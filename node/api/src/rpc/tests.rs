@@ -265,6 +265,74 @@ fn size_and_type_of_the_body_are_checked() {
     );
 }
 
+/// Clients check these nodes themselves: that they prove what the answer says is checked here with
+/// the answer's own fields and nothing else of the node.
+#[test]
+fn proofs_prove_what_the_answer_says() {
+    use alloy::primitives::B256;
+    use alloy::rpc::types::EIP1186AccountProofResponse;
+    use phytomer_ledger::{AccountProof, SlotProof};
+
+    let ask = |method: &str, params: Value| {
+        let message = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params});
+        NODE.rpc(message.to_string()).json()["result"].clone()
+    };
+    let checked = |address: &str, keys: Value, is_there: bool| {
+        // The head moves while other tests run.
+        let block = ask("eth_getBlockByNumber", json!(["latest", false]));
+        let root: B256 = block["stateRoot"].as_str().unwrap().parse().unwrap();
+        let answer = ask("eth_getProof", json!([address, keys, block["number"]]));
+        let proof: EIP1186AccountProofResponse = serde_json::from_value(answer.clone()).unwrap();
+        let account = phytomer_ledger::Account {
+            nonce: proof.nonce,
+            balance: proof.balance,
+            storage_root: proof.storage_hash,
+            code_hash: proof.code_hash,
+        };
+        let slots = proof.storage_proof.into_iter().map(|slot| SlotProof {
+            slot: slot.key.as_b256(),
+            value: slot.value,
+            proof: slot.proof,
+        });
+        let proof = AccountProof {
+            address: proof.address,
+            account: is_there.then_some(account),
+            proof: proof.account_proof,
+            slots: slots.collect(),
+        };
+        proof.verify(root).unwrap();
+        answer
+    };
+    let token = phytomer_genesis::predeploy::TUSD.to_string();
+    let answer = checked(&token, json!(["0x3", format!("0x{:064x}", 3)]), true);
+    // Each key comes back in the form in which it was asked for.
+    let keys = [
+        &answer["storageProof"][0]["key"],
+        &answer["storageProof"][1]["key"],
+    ];
+    assert_eq!(keys, [&json!("0x3"), &json!(format!("0x{:064x}", 3))]);
+    assert!(
+        !answer["storageProof"][0]["proof"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
+
+    let absent = format!("0x{}", "77".repeat(20));
+    let answer = checked(&absent, json!([]), false);
+    assert_eq!(answer["codeHash"], json!(B256::ZERO));
+    assert_eq!(answer["storageHash"], json!(B256::ZERO));
+
+    let many = vec!["0x1"; crate::limits::PROOF_SLOTS_MAX + 1];
+    let error = call("eth_getProof", json!([absent, many, "latest"])).unwrap();
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("too many slots")
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
