@@ -49,7 +49,10 @@ impl File {
             .open(path)?;
         file.try_lock()?;
         // The file's name must survive a loss of power too.
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        if let Some(folder) = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+        {
             fs::File::open(folder)?.sync_all()?;
         }
         Ok(Self(file))

@@ -9,7 +9,9 @@ use crate::Height;
 #[non_exhaustive]
 pub enum LogError {
     /// The disk failed.
-    #[error("cannot {action} the consensus log: {source}; free or replace the disk and start again")]
+    #[error(
+        "cannot {action} the consensus log: {source}; free or replace the disk and start again"
+    )]
     Io {
         /// What was tried.
         action: &'static str,
@@ -17,7 +19,9 @@ pub enum LogError {
         source: io::Error,
     },
     /// The disk failed before.
-    #[error("the consensus log failed to {action} before; free or replace the disk and start again")]
+    #[error(
+        "the consensus log failed to {action} before; free or replace the disk and start again"
+    )]
     Failed {
         /// What was tried.
         action: &'static str,

@@ -77,8 +77,7 @@ impl<D: Disk> Log<D> {
         let bytes = Bytes::from(disk.read().map_err(LogError::io("read"))?);
         let (recovered, len) = parse(&bytes)?;
         if recovered.torn_bytes > 0 {
-            disk.truncate(len as u64)
-                .map_err(LogError::io("shorten"))?;
+            disk.truncate(len as u64).map_err(LogError::io("shorten"))?;
             disk.sync().map_err(LogError::io("sync"))?;
         }
         let log = Self {
@@ -151,6 +150,12 @@ impl<D: Disk> Log<D> {
         self.height = height;
         self.buffer.clear();
         self.len = 0;
+    }
+
+    /// The disk.
+    #[must_use]
+    pub fn into_disk(self) -> D {
+        self.disk
     }
 
     fn attempt(
