@@ -9,6 +9,7 @@ pub mod machine;
 mod message;
 mod metrics;
 mod scheme;
+pub mod testing;
 mod types;
 
 pub use arc_malachitebft_core_types::{NilOrVal, Round};

@@ -146,10 +146,6 @@ impl Sync {
         }
     }
 
-    pub(super) fn has(&self, height: Height) -> bool {
-        self.arrived.contains_key(&height)
-    }
-
     /// The block of a height, where it has arrived.
     pub(super) fn take(&mut self, height: Height) -> Option<(PeerId, Decided)> {
         self.arrived.remove(&height)

@@ -1,0 +1,1 @@
+//! What a network does when it is told what goes wrong.

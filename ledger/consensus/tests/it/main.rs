@@ -1,0 +1,6 @@
+//! Validators in one thread and virtual time: they agree, whatever happens.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod agreement;
+mod chaos;
