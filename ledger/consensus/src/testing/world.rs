@@ -404,7 +404,9 @@ impl<S: Scheme> World<S> {
                 Asked::Broadcast(message) => self.broadcast(node, message, &mut departs)?,
                 Asked::Send(peer, message) => self.send(node, peer, message, &mut departs),
                 Asked::Timer(timer, after) => {
-                    let after = u64::try_from(after.as_micros()).unwrap_or(u64::MAX);
+                    // Up: a timer never fires before its time.
+                    let after = after.as_nanos().div_ceil(1_000);
+                    let after = u64::try_from(after).unwrap_or(u64::MAX);
                     self.push(now + after, Event::Input(node, life, Input::Fired(timer)));
                 }
                 Asked::Build(order) => {
@@ -516,8 +518,8 @@ impl<S: Scheme> World<S> {
     }
 
     fn carry(&mut self, (from, to): (usize, usize), message: Message, departs: &mut u64) {
-        if let Some(takes) = (message.encode().len() as u64).checked_div(self.link.bandwidth) {
-            *departs += takes;
+        if self.link.bandwidth > 0 {
+            *departs += message.encode().len() as u64 / self.link.bandwidth;
         }
         if self.parts[from] != self.parts[to] || self.random.percent(self.link.lost_percent) {
             return;
