@@ -5,7 +5,7 @@ use phytomer_genesis::Spec;
 use phytomer_primitives::{BlockNumber, CommittedBlock, MismatchError, SealedBlock, codec};
 use phytomer_store::{Batch, Error as StoreError, Table};
 
-use super::{Chain, ReadError, open::FORMAT, reader::meta, rebuild::COMPLETE};
+use super::{Chain, ReadError, cached, open::FORMAT, reader::meta, rebuild::COMPLETE};
 
 impl Chain {
     /// Writes a block and its state, and returns when both would survive a loss of power. The
@@ -17,7 +17,7 @@ impl Chain {
         self.store()
             .write(block_batch(&executed.block, &executed.state))?;
         let head = executed.block.number();
-        self.nodes().advance(head, &executed.state.writes);
+        cached::advance(self.nodes(), head, &executed.state.writes);
         Ok(())
     }
 

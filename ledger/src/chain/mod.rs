@@ -5,8 +5,8 @@
 //! block hash; the position by transaction hash; the state after the block with the index and the tries that
 //! commit to it; and the number of the head.
 
+mod cached;
 mod commit;
-mod nodes;
 mod open;
 mod past;
 mod reader;

@@ -7,11 +7,13 @@ use phytomer_evm::{Rules, execute_genesis};
 use phytomer_genesis::Spec;
 use phytomer_primitives::{BlockNumber, SealedHeader};
 use phytomer_store::{Reader, Store};
+use phytomer_trie::NodeCache;
 use serde_json::Value;
 
 use super::{
-    ChainReader, ReadError, commit,
-    nodes::{CachedReader, NODES_BYTES_MAX, NodeCache},
+    ChainReader, ReadError,
+    cached::{CachedReader, NODES_BYTES_MAX},
+    commit,
     reader::meta,
     rebuild::complete_tries,
 };
@@ -50,7 +52,7 @@ impl Chain {
         }
         let genesis = ChainReader::new(store.snapshot()).header(BlockNumber::GENESIS)?;
         let genesis = genesis.ok_or_else(|| damaged("the genesis block is missing"))?;
-        let nodes = NodeCache::new(stored.unwrap_or_default(), NODES_BYTES_MAX);
+        let nodes = NodeCache::new(stored.unwrap_or_default().0, NODES_BYTES_MAX);
         Ok(Self {
             store,
             rules: Arc::new(Rules::new(spec)),

@@ -16,16 +16,18 @@
 //! unchanged leaf costs nothing: its hash stands in its parent. Only where a leaf moves, because
 //! a neighbour came or went, is it looked up by its prefix.
 //!
+//! * A [`NodeCache`] keeps the nodes that were used last in memory, the upper levels above all.
+//!
 //! Nothing here does I/O of its own or knows of tables; the same source and the same changes
 //! always give the same answer, however many threads take part.
 //!
 //! ```
 //! use alloy::primitives::{Bytes, keccak256};
-//! use phytomer_trie::{Change, MemoryTrie, prove, update, verify};
+//! use phytomer_trie::{Change, MemoryTrie, Operation, prove, verify};
 //!
 //! let mut trie = MemoryTrie::default();
 //! let (key, value) = (keccak256("leaf"), Bytes::from_static(b"green"));
-//! let root = trie.apply(vec![Change { key, before: None, after: Some(value.clone()) }])?;
+//! let root = trie.apply(vec![Change { key, operation: Operation::Insert(value.clone()) }])?;
 //!
 //! let proof = prove(&trie, key)?;
 //! verify(root, key, Some(&value), &proof)?;
@@ -33,6 +35,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod cache;
 mod error;
 mod memory;
 mod node;
@@ -44,8 +47,9 @@ mod walk;
 pub use alloy_trie::{
     EMPTY_ROOT_HASH, HashBuilder, KECCAK_EMPTY, Nibbles, TrieAccount, proof::ProofVerificationError,
 };
+pub use cache::NodeCache;
 pub use error::TrieError;
 pub use memory::MemoryTrie;
 pub use proof::{prove, verify};
 pub use source::{Leaf, TrieSource};
-pub use update::{Change, NodeWrite, TrieUpdate, stored_root, update};
+pub use update::{Change, NodeWrite, Operation, TrieUpdate, stored_root, update};

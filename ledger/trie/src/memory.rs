@@ -23,9 +23,9 @@ impl MemoryTrie {
     /// [`TrieError::Damaged`] when the changes are not about this trie.
     pub fn apply(&mut self, changes: Vec<Change>) -> Result<B256, TrieError<Infallible>> {
         let TrieUpdate { root, nodes } = update(self, changes.clone())?;
-        for Change { key, after, .. } in changes {
-            match after {
-                Some(value) => self.leaves.insert(key, value),
+        for Change { key, operation } in changes {
+            match operation.value() {
+                Some(value) => self.leaves.insert(key, value.clone()),
                 None => self.leaves.remove(&key),
             };
         }

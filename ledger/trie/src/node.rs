@@ -2,7 +2,7 @@
 
 use alloy::{
     primitives::Bytes,
-    rlp::{Decodable, Encodable},
+    rlp::{Decodable, EMPTY_STRING_CODE, Encodable, Header},
 };
 use alloy_trie::{
     Nibbles, TrieMask,
@@ -15,55 +15,82 @@ const MASK_BYTES: usize = 2;
 /// Nibbles of a key.
 const KEY_NIBBLES: usize = 64;
 
-/// Bytes of a record of a branch with sixteen hashed children.
-const BRANCH_BYTES_MAX: usize = MASK_BYTES + 3 + 16 * 33 + 1;
+/// Bytes of a reference to a node: a hash with its header, or less.
+const REFERENCE_BYTES_MAX: usize = 33;
+
+/// The first byte of a reference by hash: a string of 32 bytes.
+const HASH_CODE: u8 = EMPTY_STRING_CODE + 32;
 
 /// A node that is no leaf. Its record is a mask (u16, big-endian) and its RLP.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Node {
-    /// Two children or more. The mask tells which are leaves: they have no record.
-    Branch {
-        children: Vec<RlpNode>,
-        present: TrieMask,
-        leaves: TrieMask,
-    },
+pub(crate) enum Node<'a> {
+    /// Two children or more.
+    Branch(Branch<'a>),
     /// Nibbles that all keys below share, down to a branch.
     Extension { nibbles: Nibbles, child: RlpNode },
 }
 
-impl Node {
+/// A branch as it lies in its record. The mask tells which children are leaves: they have no
+/// record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Branch<'a> {
+    children: [&'a [u8]; 16],
+    pub(crate) present: TrieMask,
+    pub(crate) leaves: TrieMask,
+}
+
+impl<'a> Node<'a> {
     /// Reads the record of a node below `depth` nibbles; `None` if it is not one.
-    pub(crate) fn decode(record: &[u8], depth: usize) -> Option<Self> {
+    pub(crate) fn decode(record: &'a [u8], depth: usize) -> Option<Self> {
         let (mask, mut rlp) = record.split_first_chunk::<MASK_BYTES>()?;
         let leaves = TrieMask::new(u16::from_be_bytes(*mask));
-        let node = TrieNode::decode(&mut rlp).ok()?;
-        if !rlp.is_empty() {
+        if let Some(branch) = Branch::decode(rlp, leaves) {
+            return (depth < KEY_NIBBLES).then_some(Self::Branch(branch));
+        }
+        let TrieNode::Extension(extension) = TrieNode::decode(&mut rlp).ok()? else {
             return None;
+        };
+        let fits = !extension.key.is_empty() && depth + extension.key.len() < KEY_NIBBLES;
+        (fits && leaves.is_empty() && rlp.is_empty()).then_some(Self::Extension {
+            nibbles: extension.key,
+            child: extension.child,
+        })
+    }
+}
+
+impl<'a> Branch<'a> {
+    /// Reads sixteen references and an empty value, and nothing else.
+    fn decode(mut rlp: &'a [u8], leaves: TrieMask) -> Option<Self> {
+        let mut items = Header::decode_bytes(&mut rlp, true).ok()?;
+        let (mut children, mut present) = ([&[][..]; 16], TrieMask::default());
+        for (nibble, child) in (0..).zip(&mut children) {
+            let len = match *items.first()? {
+                EMPTY_STRING_CODE => {
+                    items = &items[1..];
+                    continue;
+                }
+                HASH_CODE => REFERENCE_BYTES_MAX,
+                _ => Header::decode(&mut &items[..]).ok()?.length_with_payload(),
+            };
+            *child = items.get(..len).filter(|_| len <= REFERENCE_BYTES_MAX)?;
+            items = &items[len..];
+            present.set_bit(nibble);
         }
-        match node {
-            TrieNode::Branch(branch)
-                if branch.stack.len() >= 2
-                    && leaves.is_subset_of(branch.state_mask)
-                    && depth < KEY_NIBBLES =>
-            {
-                Some(Self::Branch {
-                    children: branch.stack,
-                    present: branch.state_mask,
-                    leaves,
-                })
-            }
-            TrieNode::Extension(extension)
-                if leaves.is_empty()
-                    && !extension.key.is_empty()
-                    && depth + extension.key.len() < KEY_NIBBLES =>
-            {
-                Some(Self::Extension {
-                    nibbles: extension.key,
-                    child: extension.child,
-                })
-            }
-            _ => None,
-        }
+        let is_whole = items == [EMPTY_STRING_CODE] && rlp.is_empty();
+        let fits = present.len() >= 2 && leaves.is_subset_of(present);
+        (is_whole && fits).then_some(Self {
+            children,
+            present,
+            leaves,
+        })
+    }
+
+    /// The children in order: nibble, reference, and whether it is a leaf.
+    pub(crate) fn children(&self) -> impl Iterator<Item = (u8, RlpNode, bool)> {
+        self.present.iter().filter_map(|nibble| {
+            let reference = RlpNode::from_raw(self.children[usize::from(nibble)])?;
+            Some((nibble, reference, self.leaves.is_bit_set(nibble)))
+        })
     }
 }
 
@@ -73,16 +100,20 @@ pub(crate) fn branch_record(
     present: TrieMask,
     leaves: TrieMask,
 ) -> (Bytes, RlpNode) {
-    let mut record = Vec::with_capacity(BRANCH_BYTES_MAX);
+    let branch = BranchNodeRef::new(children, present);
+    // No byte more than needed: records are kept.
+    let mut record = Vec::with_capacity(MASK_BYTES + branch.length());
     record.extend_from_slice(&leaves.get().to_be_bytes());
-    BranchNodeRef::new(children, present).encode(&mut record);
+    branch.encode(&mut record);
     sealed(record)
 }
 
 /// The record of an extension, and how its parent refers to it.
 pub(crate) fn extension_record(nibbles: &Nibbles, child: &RlpNode) -> (Bytes, RlpNode) {
-    let mut record = vec![0; MASK_BYTES];
-    ExtensionNodeRef::new(nibbles, child).encode(&mut record);
+    let extension = ExtensionNodeRef::new(nibbles, child);
+    let mut record = Vec::with_capacity(MASK_BYTES + extension.length());
+    record.extend_from_slice(&[0; MASK_BYTES]);
+    extension.encode(&mut record);
     sealed(record)
 }
 
@@ -143,13 +174,12 @@ mod tests {
         }
     }
 
-    fn encode(node: &Node) -> Vec<u8> {
+    fn encode(node: &Node<'_>) -> Vec<u8> {
         let (record, _) = match node {
-            Node::Branch {
-                children,
-                present,
-                leaves,
-            } => branch_record(children, *present, *leaves),
+            Node::Branch(branch) => {
+                let children: Vec<_> = branch.children().map(|(_, child, _)| child).collect();
+                branch_record(&children, branch.present, branch.leaves)
+            }
             Node::Extension { nibbles, child } => extension_record(nibbles, child),
         };
         record.to_vec()

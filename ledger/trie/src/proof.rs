@@ -36,17 +36,15 @@ pub fn prove<S: TrieSource>(source: &S, key: B256) -> Result<Vec<Bytes>, TrieErr
         push(rlp_of(&record), &mut proof);
         match Node::decode(&record, path.len()).ok_or_else(|| damaged("a node is not valid"))? {
             Node::Extension { nibbles, .. } => path = path.join(&nibbles),
-            Node::Branch {
-                present, leaves, ..
-            } => {
+            Node::Branch(branch) => {
                 let nibble = key
                     .get(path.len())
                     .ok_or_else(|| damaged("a branch is deeper than keys are long"))?;
-                if !present.is_bit_set(nibble) {
+                if !branch.present.is_bit_set(nibble) {
                     return Ok(proof);
                 }
                 path.push(nibble);
-                if leaves.is_bit_set(nibble) {
+                if branch.leaves.is_bit_set(nibble) {
                     push_leaf(source, path, &mut proof)?;
                     return Ok(proof);
                 }

@@ -10,10 +10,47 @@ use crate::{TrieError, TrieSource, walk::Walk};
 pub struct Change {
     /// The key.
     pub key: B256,
-    /// Its value before; `None` if it was not in the trie.
-    pub before: Option<Bytes>,
-    /// Its value after; `None` if it is no longer in the trie.
-    pub after: Option<Bytes>,
+    /// What becomes of it.
+    pub operation: Operation,
+}
+
+/// What a block does to a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Adds a key that is not there with this value.
+    Insert(Bytes),
+    /// Gives a key that is there another value.
+    Replace(Bytes),
+    /// Removes a key that is there.
+    Remove,
+}
+
+impl Operation {
+    /// What makes `after` of `before`, where `None` is absence; `None` if they are the same.
+    #[must_use]
+    pub fn between(before: Option<&[u8]>, after: Option<Bytes>) -> Option<Self> {
+        match (before, after) {
+            (None, None) => None,
+            (Some(before), Some(after)) if *before == **after => None,
+            (None, Some(after)) => Some(Self::Insert(after)),
+            (Some(_), Some(after)) => Some(Self::Replace(after)),
+            (Some(_), None) => Some(Self::Remove),
+        }
+    }
+
+    /// The value that the key has afterwards.
+    #[must_use]
+    pub const fn value(&self) -> Option<&Bytes> {
+        match self {
+            Self::Insert(value) | Self::Replace(value) => Some(value),
+            Self::Remove => None,
+        }
+    }
+
+    /// Whether the key must be there before.
+    pub(crate) const fn finds_a_leaf(&self) -> bool {
+        matches!(self, Self::Replace(_) | Self::Remove)
+    }
 }
 
 /// A node's record that differs after a block.
@@ -37,8 +74,8 @@ pub struct TrieUpdate {
 }
 
 /// The root and the nodes of the trie that `source` holds once `changes` are applied. They may
-/// come in any order, each key once, with the values that the trie has: whether a key is there
-/// already is taken from them and not looked up.
+/// come in any order, each key once. Whether a key is there already is taken from them and not
+/// looked up; replacing a value by itself is harmless.
 ///
 /// # Errors
 /// [`TrieError::Source`], or [`TrieError::Damaged`] where nodes, leaves and changes contradict
@@ -47,7 +84,6 @@ pub fn update<S: TrieSource>(
     source: &S,
     mut changes: Vec<Change>,
 ) -> Result<TrieUpdate, TrieError<S::Error>> {
-    changes.retain(|change| change.before != change.after);
     changes.sort_unstable_by_key(|change| change.key);
     if let Some([twice, _]) = changes.array_windows().find(|[a, b]| a.key == b.key) {
         return Err(TrieError::Damaged {

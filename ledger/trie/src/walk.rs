@@ -1,6 +1,6 @@
 //! The walk from the root of a trie to the keys that change, and back.
 
-use std::mem::replace;
+use std::mem::take;
 
 use alloy::primitives::{B256, Bytes, keccak256};
 use alloy_trie::{
@@ -29,15 +29,22 @@ enum Subtree {
     Branch(RlpNode),
     /// Nibbles down to a branch. The record is written by whoever keeps it, over `before`, for it
     /// may yet become part of a longer extension.
-    Extension {
-        nibbles: Nibbles,
-        child: RlpNode,
-        before: Option<Bytes>,
-    },
+    Extension(Box<Extension>),
 }
 
+struct Extension {
+    nibbles: Nibbles,
+    child: RlpNode,
+    /// The record that stands where the extension will stand.
+    before: Option<Bytes>,
+}
+
+type Slots = [Child; 16];
+
 /// A child of a branch.
+#[derive(Default)]
 enum Child {
+    #[default]
     None,
     /// A leaf that is known by its reference alone.
     Leaf(RlpNode),
@@ -94,7 +101,7 @@ impl<'a, S: TrieSource> Walk<'a, S> {
 
     fn child(&mut self, path: Nibbles, child: Child, changes: &[Change]) -> Result<Subtree, S> {
         match child {
-            Child::None => match changes.iter().find(|change| change.before.is_some()) {
+            Child::None => match changes.iter().find(|c| c.operation.finds_a_leaf()) {
                 Some(_) => Err(damaged(path, "a key that changes is not there")),
                 None => self.build(path, &leaves_after(changes)),
             },
@@ -106,7 +113,11 @@ impl<'a, S: TrieSource> Walk<'a, S> {
     /// Below `path` there is one leaf or, at the root, perhaps none.
     fn leaf(&mut self, path: Nibbles, changes: &[Change]) -> Result<Subtree, S> {
         let mut leaves = leaves_after(changes);
-        match changes.iter().filter(|c| c.before.is_some()).count() {
+        match changes
+            .iter()
+            .filter(|c| c.operation.finds_a_leaf())
+            .count()
+        {
             // The leaf stays and moves down beside new ones.
             0 => match self.source.leaf(&path).map_err(TrieError::Source)? {
                 Some(leaf) => {
@@ -133,16 +144,18 @@ impl<'a, S: TrieSource> Walk<'a, S> {
     fn record(&mut self, path: Nibbles, record: Bytes, changes: &[Change]) -> Result<Subtree, S> {
         match decoded(path, &record)? {
             Node::Extension { nibbles, child } => {
-                self.extension(path, (nibbles, child, Some(record)), changes)
+                let before = Some(record);
+                let extension = Extension {
+                    nibbles,
+                    child,
+                    before,
+                };
+                self.extension(path, extension, changes)
             }
-            Node::Branch {
-                children,
-                present,
-                leaves,
-            } => {
-                let mut slots = [const { Child::None }; 16];
-                for (nibble, child) in present.iter().zip(children) {
-                    slots[usize::from(nibble)] = if leaves.is_bit_set(nibble) {
+            Node::Branch(branch) => {
+                let mut slots = Slots::default();
+                for (nibble, child, is_leaf) in branch.children() {
+                    slots[usize::from(nibble)] = if is_leaf {
                         Child::Leaf(child)
                     } else {
                         Child::Node(child)
@@ -153,21 +166,16 @@ impl<'a, S: TrieSource> Walk<'a, S> {
                 } else {
                     self.visit_in_parallel(path, &mut slots, changes)?;
                 }
-                self.branch(path, slots, Some(record))
+                self.branch(path, &mut slots, Some(record))
             }
         }
     }
 
     /// Applies the changes below a branch to its children.
-    fn visit(
-        &mut self,
-        path: Nibbles,
-        slots: &mut [Child; 16],
-        changes: &[Change],
-    ) -> Result<(), S> {
+    fn visit(&mut self, path: Nibbles, slots: &mut Slots, changes: &[Change]) -> Result<(), S> {
         for (nibble, group) in groups(changes, |change| &change.key, path.len()) {
             let slot = &mut slots[usize::from(nibble)];
-            let child = replace(slot, Child::None);
+            let child = take(slot);
             *slot = self.child(below(path, nibble), child, group)?.into();
         }
         Ok(())
@@ -176,12 +184,12 @@ impl<'a, S: TrieSource> Walk<'a, S> {
     fn visit_in_parallel(
         &mut self,
         path: Nibbles,
-        slots: &mut [Child; 16],
+        slots: &mut Slots,
         changes: &[Change],
     ) -> Result<(), S> {
         let groups: Vec<_> = groups(changes, |change| &change.key, path.len())
             .map(|(nibble, group)| {
-                let child = replace(&mut slots[usize::from(nibble)], Child::None);
+                let child = take(&mut slots[usize::from(nibble)]);
                 (nibble, child, group)
             })
             .collect();
@@ -201,14 +209,19 @@ impl<'a, S: TrieSource> Walk<'a, S> {
         Ok(())
     }
 
-    /// Applies changes to an extension at `path`: its nibbles, its branch, and its record, if it
-    /// has one of its own.
+    /// Applies changes to an extension at `path`, which has a record of its own or is the rest of
+    /// one; the rest may be the branch alone.
     fn extension(
         &mut self,
         path: Nibbles,
-        (nibbles, child, before): (Nibbles, RlpNode, Option<Bytes>),
+        extension: Extension,
         changes: &[Change],
     ) -> Result<Subtree, S> {
+        let Extension {
+            nibbles,
+            child,
+            before,
+        } = extension;
         let end = path.join(&nibbles);
         let (Some(first), Some(last)) = (changes.first(), changes.last()) else {
             let subtree = self.extend(end, nibbles, Subtree::Branch(child));
@@ -224,8 +237,12 @@ impl<'a, S: TrieSource> Walk<'a, S> {
         }
         let fork = end.slice(..path.len() + shared);
         let taken = nibbles.get_unchecked(shared);
-        let mut rest = Some((nibbles.slice(shared + 1..), child, None));
-        let mut slots = [const { Child::None }; 16];
+        let mut rest = Some(Extension {
+            nibbles: nibbles.slice(shared + 1..),
+            child,
+            before: None,
+        });
+        let mut slots = Slots::default();
         for (nibble, group) in groups(changes, |change| &change.key, fork.len()) {
             let at = below(fork, nibble);
             let subtree = match rest.take_if(|_| nibble == taken) {
@@ -239,9 +256,9 @@ impl<'a, S: TrieSource> Walk<'a, S> {
             slots[usize::from(taken)] = subtree.into();
         }
         if shared == 0 {
-            return self.branch(path, slots, before);
+            return self.branch(path, &mut slots, before);
         }
-        let branch = self.branch(fork, slots, None)?;
+        let branch = self.branch(fork, &mut slots, None)?;
         let subtree = self.extend(fork, nibbles.slice(..shared), branch);
         Ok(self.over(path, before, subtree))
     }
@@ -254,11 +271,11 @@ impl<'a, S: TrieSource> Walk<'a, S> {
             [first, .., last] => (Nibbles::unpack(first.key), Nibbles::unpack(last.key)),
         };
         let fork = first.slice(..first.common_prefix_length(&last));
-        let mut slots = [const { Child::None }; 16];
+        let mut slots = Slots::default();
         for (nibble, group) in groups(leaves, |leaf| &leaf.key, fork.len()) {
             slots[usize::from(nibble)] = self.build(below(fork, nibble), group)?.into();
         }
-        let branch = self.branch(fork, slots, None)?;
+        let branch = self.branch(fork, &mut slots, None)?;
         Ok(self.extend(fork, fork.slice(path.len()..), branch))
     }
 
@@ -267,14 +284,14 @@ impl<'a, S: TrieSource> Walk<'a, S> {
     fn branch(
         &mut self,
         path: Nibbles,
-        slots: [Child; 16],
+        slots: &mut Slots,
         before: Option<Bytes>,
     ) -> Result<Subtree, S> {
         let count = slots.iter().filter(|c| !matches!(c, Child::None)).count();
         if count < 2 {
             let only = (0..).zip(slots).find(|(_, c)| !matches!(c, Child::None));
             let subtree = match only {
-                Some((nibble, child)) => self.collapse(path, nibble, child)?,
+                Some((nibble, child)) => self.collapse(path, nibble, take(child))?,
                 None => Subtree::Empty,
             };
             return Ok(self.over(path, before, subtree));
@@ -282,7 +299,7 @@ impl<'a, S: TrieSource> Walk<'a, S> {
         let (mut present, mut leaves) = (TrieMask::default(), TrieMask::default());
         let mut children = Vec::with_capacity(count);
         for (nibble, child) in (0..).zip(slots) {
-            let (reference, is_leaf) = match child {
+            let (reference, is_leaf) = match take(child) {
                 Child::None => continue,
                 Child::Leaf(reference) => (reference, true),
                 Child::Node(reference) => (reference, false),
@@ -312,12 +329,12 @@ impl<'a, S: TrieSource> Walk<'a, S> {
             Child::Node(reference) => {
                 let record = self.stored(at)?;
                 match decoded(at, &record)? {
-                    Node::Branch { .. } => Subtree::Branch(reference),
-                    Node::Extension { nibbles, child } => Subtree::Extension {
+                    Node::Branch(_) => Subtree::Branch(reference),
+                    Node::Extension { nibbles, child } => Subtree::Extension(Box::new(Extension {
                         nibbles,
                         child,
                         before: Some(record),
-                    },
+                    })),
                 }
             }
         };
@@ -328,22 +345,15 @@ impl<'a, S: TrieSource> Walk<'a, S> {
     fn extend(&mut self, at: Nibbles, nibbles: Nibbles, subtree: Subtree) -> Subtree {
         match subtree {
             subtree if nibbles.is_empty() => subtree,
-            Subtree::Branch(child) => Subtree::Extension {
+            Subtree::Branch(child) => Subtree::Extension(Box::new(Extension {
                 nibbles,
                 child,
                 before: None,
-            },
-            Subtree::Extension {
-                nibbles: rest,
-                child,
-                before,
-            } => {
-                self.write(at, before, None);
-                Subtree::Extension {
-                    nibbles: nibbles.join(&rest),
-                    child,
-                    before: None,
-                }
+            })),
+            Subtree::Extension(mut extension) => {
+                self.write(at, extension.before.take(), None);
+                extension.nibbles = nibbles.join(&extension.nibbles);
+                Subtree::Extension(extension)
             }
             other => other,
         }
@@ -352,7 +362,7 @@ impl<'a, S: TrieSource> Walk<'a, S> {
     /// Puts what stands at `path` over the record that stood there and that nothing replaced yet.
     fn over(&mut self, path: Nibbles, record: Option<Bytes>, mut subtree: Subtree) -> Subtree {
         match &mut subtree {
-            Subtree::Extension { before, .. } if record.is_some() => *before = record,
+            Subtree::Extension(extension) if record.is_some() => extension.before = record,
             _ => self.write(path, record, None),
         }
         subtree
@@ -369,13 +379,9 @@ impl<'a, S: TrieSource> Walk<'a, S> {
                 let leaf = LeafNodeRef::new(&suffix, &leaf.value).rlp(&mut self.buffer);
                 (leaf, true)
             }
-            Subtree::Extension {
-                nibbles,
-                child,
-                before,
-            } => {
-                let (record, reference) = extension_record(&nibbles, &child);
-                self.write(path, before, Some(record));
+            Subtree::Extension(extension) => {
+                let (record, reference) = extension_record(&extension.nibbles, &extension.child);
+                self.write(path, extension.before, Some(record));
                 (reference, false)
             }
         }
@@ -397,7 +403,7 @@ impl<'a, S: TrieSource> Walk<'a, S> {
     }
 }
 
-fn decoded<E>(path: Nibbles, record: &Bytes) -> std::result::Result<Node, TrieError<E>> {
+fn decoded<E>(path: Nibbles, record: &Bytes) -> std::result::Result<Node<'_>, TrieError<E>> {
     Node::decode(record, path.len()).ok_or_else(|| damaged(path, "a node is not valid"))
 }
 
@@ -412,7 +418,7 @@ fn below(mut path: Nibbles, nibble: u8) -> Nibbles {
 
 fn leaves_after(changes: &[Change]) -> Vec<Leaf> {
     let leaf = |change: &Change| {
-        let (key, value) = (change.key, change.after.clone()?);
+        let (key, value) = (change.key, change.operation.value()?.clone());
         Some(Leaf { key, value })
     };
     changes.iter().filter_map(leaf).collect()

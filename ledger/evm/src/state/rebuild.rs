@@ -2,7 +2,7 @@
 
 use alloy::primitives::{Address, B256, keccak256};
 use phytomer_store::{Bytes, Error, KeyRange, Order, Reader, Table};
-use phytomer_trie::{Change, EMPTY_ROOT_HASH, stored_root};
+use phytomer_trie::{Change, EMPTY_ROOT_HASH, Operation, stored_root};
 
 use super::{
     StateWrite,
@@ -163,7 +163,6 @@ fn added((table, key): (Table, Vec<u8>), value: &[u8]) -> StateWrite {
 fn leaf(key: B256, value: &Bytes) -> Change {
     Change {
         key,
-        before: None,
-        after: Some(value.clone().into()),
+        operation: Operation::Insert(value.clone().into()),
     }
 }

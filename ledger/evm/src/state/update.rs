@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use alloy::primitives::{Address, B256, U256, keccak256};
 use phytomer_store::{Batch, Bytes, Error, KeyRange, Order, Reader, Table};
-use phytomer_trie::Change;
+use phytomer_trie::{Change, Operation};
 use rayon::prelude::*;
 
 use super::tries::{AccountTrie, StorageTrie};
@@ -100,7 +100,7 @@ fn empty_storage_of_removed(reader: &dyn Reader, changes: &mut StateChanges) -> 
 }
 
 /// A record's write, its entry in the index of hashes, if it comes or goes, and its leaf's change.
-type Changed = (StateWrite, Option<StateWrite>, Change);
+type Changed = (StateWrite, Option<Box<StateWrite>>, Change);
 
 fn update_storage(
     reader: &dyn Reader,
@@ -150,24 +150,24 @@ fn changed<'a>(
     index: impl FnOnce() -> (Table, Vec<u8>, &'a [u8]),
 ) -> Result<Option<Changed>, Error> {
     let before = reader.get(table, key)?;
-    if before == after {
+    let value = after.clone().map(Into::into);
+    let Some(operation) = Operation::between(before.as_deref(), value) else {
         return Ok(None);
-    }
+    };
     let indexed = (before.is_some() != after.is_some()).then(|| {
         let (table, key, preimage) = index();
         let entry = Bytes::copy_from_slice(preimage);
         let is_new = before.is_none();
-        StateWrite {
+        Box::new(StateWrite {
             table,
             key: key.into(),
             before: (!is_new).then(|| entry.clone()),
             after: is_new.then_some(entry),
-        }
+        })
     });
     let leaf = Change {
         key: hash,
-        before: before.clone().map(Into::into),
-        after: after.clone().map(Into::into),
+        operation,
     };
     let write = StateWrite {
         table,
@@ -182,7 +182,7 @@ fn collect(changed: Vec<Option<Changed>>, writes: &mut Vec<StateWrite>) -> Vec<C
     let mut leaves = Vec::with_capacity(changed.len());
     for (write, indexed, leaf) in changed.into_iter().flatten() {
         writes.push(write);
-        writes.extend(indexed);
+        writes.extend(indexed.map(|indexed| *indexed));
         leaves.push(leaf);
     }
     leaves
@@ -195,9 +195,15 @@ fn map<T: Send, R: Send>(
     records: usize,
     work: impl Fn(T) -> Result<R, Error> + Send + Sync,
 ) -> Result<Vec<R>, Error> {
+    // What a thread takes at a time.
+    let items_min = (items.len() * PARALLEL_RECORDS_MIN / 4 / records.max(1)).max(1);
     if records < PARALLEL_RECORDS_MIN || items.len() < 2 {
         items.into_iter().map(work).collect()
     } else {
-        items.into_par_iter().map(work).collect()
+        items
+            .into_par_iter()
+            .with_min_len(items_min)
+            .map(work)
+            .collect()
     }
 }

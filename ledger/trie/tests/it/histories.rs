@@ -7,7 +7,7 @@ use alloy::primitives::{B256, Bytes, keccak256};
 use alloy_trie::proof::ProofRetainer;
 use eth_trie::{EthTrie, MemoryDB, Trie};
 use phytomer_trie::{
-    Change, EMPTY_ROOT_HASH, HashBuilder, MemoryTrie, Nibbles, prove, update, verify,
+    Change, EMPTY_ROOT_HASH, HashBuilder, MemoryTrie, Nibbles, Operation, prove, update, verify,
 };
 use proptest::{collection::vec, prelude::*};
 
@@ -56,10 +56,10 @@ fn changes(leaves: &Leaves, block: &Block) -> Vec<Change> {
     let last: BTreeMap<_, _> = block.iter().cloned().collect();
     let mut changes: Vec<_> = last
         .into_iter()
-        .map(|(key, after)| Change {
-            key,
-            before: leaves.get(&key).cloned(),
-            after,
+        .filter_map(|(key, after)| {
+            let before = leaves.get(&key).map(|value| value.as_ref());
+            let operation = Operation::between(before, after)?;
+            Some(Change { key, operation })
         })
         .collect();
     changes.reverse();

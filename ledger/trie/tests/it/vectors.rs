@@ -2,16 +2,12 @@
 
 use alloy::primitives::{B256, Bytes, b256, bytes, hex, keccak256};
 use phytomer_trie::{
-    Change, EMPTY_ROOT_HASH, MemoryTrie, Nibbles, TrieError, prove, stored_root, update,
+    Change, EMPTY_ROOT_HASH, MemoryTrie, Nibbles, Operation, TrieError, prove, stored_root, update,
 };
 
 fn insert(key: B256, value: &[u8]) -> Change {
-    let after = Some(Bytes::copy_from_slice(value));
-    Change {
-        key,
-        before: None,
-        after,
-    }
+    let operation = Operation::Insert(Bytes::copy_from_slice(value));
+    Change { key, operation }
 }
 
 /// `TrieTests/hex_encoded_securetrie_test.json` of ethereum/tests.
@@ -87,10 +83,9 @@ fn contradictions_are_reported() {
     let keys: Vec<B256> = (0..4_u8).map(|n| B256::repeat_byte(n << 4)).collect();
     let leaves = keys.iter().map(|key| insert(*key, &[7; 40])).collect();
     trie.apply(leaves).unwrap();
-    let remove = |key, value: &[u8]| Change {
+    let remove = |key| Change {
         key,
-        before: Some(Bytes::copy_from_slice(value)),
-        after: None,
+        operation: Operation::Remove,
     };
     let fails = |trie: &MemoryTrie, change: Change, what: &str| {
         let error = update(trie, vec![change]).unwrap_err();
@@ -101,11 +96,7 @@ fn contradictions_are_reported() {
     };
     fails(&trie, insert(keys[1], b"y"), "a new key is there already");
     let absent = B256::repeat_byte(0x99);
-    fails(
-        &trie,
-        remove(absent, b"y"),
-        "a key that changes is not there",
-    );
+    fails(&trie, remove(absent), "a key that changes is not there");
     let twice = vec![insert(absent, b"y"), insert(absent, b"z")];
     assert!(matches!(
         update(&trie, twice),
