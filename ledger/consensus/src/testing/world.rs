@@ -290,6 +290,11 @@ impl<S: Scheme> World<S> {
         self.nodes[node].config.caution = Caution::Witness;
     }
 
+    /// Parts the network: nodes with different numbers do not hear each other.
+    pub fn part(&mut self, parts: &[u8]) {
+        self.parts.copy_from_slice(parts);
+    }
+
     /// Whether a node runs.
     #[must_use]
     pub fn is_up(&self, node: usize) -> bool {

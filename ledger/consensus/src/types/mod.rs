@@ -28,3 +28,6 @@ pub struct Signed<M> {
     /// The signature.
     pub seal: Seal,
 }
+
+#[cfg(test)]
+mod tests;
