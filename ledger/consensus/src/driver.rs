@@ -9,7 +9,9 @@ use crate::log::{Disk, Log, LogError, Recovered};
 use crate::machine::{
     Candidate, Decision, Input, Machine, MachineError, Order, Output, Start, TimerId,
 };
-use crate::{Certificate, Config, Decided, Evidence, Height, Message, Metrics, Scheme, Signer};
+use crate::{
+    Certificate, Config, Decided, Evidence, Height, Message, Metrics, Round, Scheme, Signer,
+};
 
 /// What consensus needs of the node. Nothing here waits: what takes time is begun, and its result
 /// comes back as an [`Input`].
@@ -125,6 +127,12 @@ impl<S: Scheme, H: Host<S>, D: Disk> Driver<S, H, D> {
     #[must_use]
     pub fn height(&self) -> Height {
         self.machine.height()
+    }
+
+    /// The round that is voted on.
+    #[must_use]
+    pub fn round(&self) -> Round {
+        self.machine.round()
     }
 
     /// The node around it.

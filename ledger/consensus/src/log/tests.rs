@@ -147,7 +147,8 @@ fn a_log_cut_anywhere_keeps_its_whole_frames() {
     let both = written(&[first, second]);
     for cut in 0..both.len() {
         // The file may be short, or grown before its bytes arrived.
-        for zeros in [0, both.len() - cut] {
+        let whole = if cut < one { one } else { both.len() };
+        for zeros in [0, whole - cut] {
             let mut bytes = both[..cut].to_vec();
             bytes.resize(cut + zeros, 0);
             let (mut log, recovered) = open(Memory(bytes)).unwrap();

@@ -29,6 +29,7 @@ use std::time::Duration;
 use arc_malachitebft_core_consensus as malachite;
 use arc_malachitebft_core_types as core;
 use bytes::Bytes;
+use core::Timeout;
 use malachite::{LocallyProposedValue, Params, ProposedValue, ValuePayload, process};
 use phytomer_wire::{Offence, PeerId};
 
@@ -224,6 +225,11 @@ impl<S: Scheme> Machine<S> {
 
     /// Gives the core an input and sees to what came of it.
     fn feed(&mut self, input: malachite::Input<Context<S>>) -> Result<(), MachineError> {
+        self.feed_once(input)?;
+        self.end_void_round()
+    }
+
+    fn feed_once(&mut self, input: malachite::Input<Context<S>>) -> Result<(), MachineError> {
         let shell = &mut self.shell;
         let result: Result<(), malachite::Error<Context<S>>> = process!(
             input: input,
@@ -247,6 +253,24 @@ impl<S: Scheme> Machine<S> {
             self.decided(certificate)?;
         }
         Ok(())
+    }
+
+    /// Ends a round in which more than two thirds precommitted for nothing: it cannot decide, and
+    /// the core would wait for late votes nonetheless.
+    fn end_void_round(&mut self) -> Result<(), MachineError> {
+        loop {
+            let round = self.core.round();
+            let timeout = Timeout::precommit(round);
+            let votes = self.core.driver.votes();
+            let is_void = self.stage == Stage::Deciding
+                && self.shell.timers.is_set(Timer::Step(timeout))
+                && votes.is_threshold_met(&round, core::VoteType::Precommit, core::Threshold::Nil);
+            if !is_void {
+                return Ok(());
+            }
+            self.shell.timers.cancel(Timer::Step(timeout));
+            self.feed_once(malachite::Input::TimeoutElapsed(timeout))?;
+        }
     }
 
     /// The same for what a peer sent because it is decided.

@@ -30,6 +30,13 @@ pub(crate) struct Node<S: Scheme> {
 }
 
 impl<S: Scheme> Node<S> {
+    /// Who it is and where it stands, for failures.
+    pub(crate) fn place(&self) -> String {
+        let driver = self.driver.as_ref();
+        let at = driver.map(|driver| (driver.height().0, driver.round().as_i64()));
+        format!("{:?} at (height, round) {at:?}", self.behaviour)
+    }
+
     pub(crate) fn start(
         &mut self,
         chain: Chain,

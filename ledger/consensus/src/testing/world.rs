@@ -236,8 +236,9 @@ impl<S: Scheme> World<S> {
         let end = self.now() + limit;
         while !holds(self) {
             if self.now() > end || !self.step()? {
-                let heights: Vec<_> = self.heights().collect();
-                return Err(self.failure(format!("no progress in {limit:?}: heights {heights:?}")));
+                let places: Vec<String> = self.nodes.iter().map(Node::place).collect();
+                let places = places.join(", ");
+                return Err(self.failure(format!("no progress in {limit:?}: {places}")));
             }
         }
         Ok(())
