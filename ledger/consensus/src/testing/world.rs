@@ -275,6 +275,8 @@ impl<S: Scheme> World<S> {
     pub fn crash(&mut self, node: usize) {
         self.crashes += 1;
         self.nodes[node].driver = None;
+        // What was begun, such as storing a block, comes to nothing.
+        self.nodes[node].life += 1;
         self.nodes[node].disk.crash(&mut self.random);
     }
 
