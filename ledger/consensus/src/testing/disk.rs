@@ -55,8 +55,11 @@ impl SimDisk {
             } else if random.percent(50) {
                 state.durable.clone()
             } else {
-                let len = random.below(written.len() as u64 + 1);
-                written[..usize::try_from(len).unwrap_or_default()].to_vec()
+                // What both have in common was there all the time.
+                let pairs = written.iter().zip(&state.durable);
+                let common = pairs.take_while(|(new, old)| new == old).count();
+                let more = random.below((written.len() - common) as u64 + 1);
+                written[..common + usize::try_from(more).unwrap_or_default()].to_vec()
             };
             std::mem::swap(&mut state.durable, &mut kept);
             state.written = state.durable.clone();
