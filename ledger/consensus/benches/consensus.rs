@@ -4,8 +4,9 @@
 //! 1 ms, and every signature costs what it costs here, measured first. So the figures of different
 //! signatures differ by the signatures alone, however busy this machine is.
 
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use phytomer_consensus::testing::{
@@ -16,8 +17,11 @@ use phytomer_consensus::{
     Signer, TimeoutConfig, Vote, VoteKind,
 };
 
-/// Heights that are measured, after as many in which the waits adapt.
-const HEIGHTS: u64 = 30;
+/// Heights that are measured, after as many in which the waits adapt: fewer of more validators,
+/// whose messages grow with the square.
+fn heights(validators: usize) -> u64 {
+    (300 / validators as u64).clamp(4, 30)
+}
 
 fn scenario(behaviours: Vec<Behaviour>, costs: Costs) -> Scenario {
     Scenario {
@@ -28,7 +32,7 @@ fn scenario(behaviours: Vec<Behaviour>, costs: Costs) -> Scenario {
             delay_us: (20_000, 80_000),
             lost_percent: 0,
             repeated_percent: 0,
-            bandwidth: 125,
+            bandwidth: NonZeroU64::new(125),
         },
         costs,
         block_bytes: 10_000,
@@ -82,18 +86,19 @@ struct Figures {
 }
 
 fn measure<S: Scheme>(scenario: Scenario, keys: Vec<S::PrivateKey>) -> Figures {
+    let heights = heights(keys.len());
     let mut world = World::<Counted<S>>::new(scenario, keys).unwrap();
     let limit = Duration::from_secs(600);
     world
-        .run_until(|w| w.height() >= Height(HEIGHTS), limit)
+        .run_until(|w| w.height() >= Height(heights), limit)
         .unwrap();
     let (virtual_begin, begin) = (world.now(), Instant::now());
-    let target = Height(world.height().0 + HEIGHTS);
+    let target = Height(world.height().0 + heights);
     world.run_until(|w| w.height() >= target, limit).unwrap();
     let certificate = world.certificate(target).unwrap();
     Figures {
-        latency: (world.now() - virtual_begin) / u32::try_from(HEIGHTS).unwrap(),
-        heights_per_second: HEIGHTS as f64 / begin.elapsed().as_secs_f64(),
+        latency: (world.now() - virtual_begin) / u32::try_from(heights).unwrap(),
+        heights_per_second: heights as f64 / begin.elapsed().as_secs_f64(),
         certificate: (certificate.signatures.len(), certificate.encode().len()),
     }
 }

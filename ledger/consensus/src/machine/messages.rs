@@ -10,7 +10,7 @@ use phytomer_wire::{Offence, PeerId};
 use super::io::{Candidate, Output};
 use super::timers::Timer;
 use super::{Judging, Machine, MachineError, Stage, blocks};
-use crate::{Decided, Height, Manifest, Message, Scheme, Signed, Status};
+use crate::{BlockHash, Decided, Height, Manifest, Message, Scheme, Signed, Status};
 
 impl Message {
     /// The height that it is about, where it is about one under way.
@@ -90,6 +90,7 @@ impl<S: Scheme> Machine<S> {
             || manifest.message.proposer != proposer.address()
             || !manifest.message.is_well_formed()
             || !self.shell.blocks.wants(&manifest.message, id)
+            || !(self.shell.blocks.has_room(round) || self.has_polka(manifest.message.block))
         {
             return;
         }
@@ -102,6 +103,13 @@ impl<S: Scheme> Machine<S> {
         }
         let complete = self.shell.blocks.add_manifest(manifest, id);
         self.judge_proposed(complete);
+    }
+
+    /// Whether more than two thirds prevoted for a block: it is wanted however many its proposer
+    /// made.
+    fn has_polka(&self, block: BlockHash) -> bool {
+        let mut polkas = self.core.driver.polka_certificates().iter();
+        polkas.any(|polka| polka.value_id == block)
     }
 
     fn judge_proposed(&mut self, complete: Option<blocks::Complete>) {

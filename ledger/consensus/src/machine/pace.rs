@@ -140,13 +140,13 @@ mod tests {
         let mut pace = pace();
         assert_eq!(propose(&pace, 0), 1_000 * MS);
         for _ in 0..100 {
-            pace.begin_round(0 * MS, Round::new(0));
+            pace.begin_round(Duration::ZERO, Round::new(0));
             pace.block_checked(60 * MS, Round::new(0));
         }
         // A constant time has no deviation: little more than it is waited.
         assert!(propose(&pace, 0) >= 60 * MS && propose(&pace, 0) < 70 * MS);
         for _ in 0..100 {
-            pace.begin_round(0 * MS, Round::new(0));
+            pace.begin_round(Duration::ZERO, Round::new(0));
             pace.block_checked(1 * MS, Round::new(0));
         }
         assert_eq!(propose(&pace, 0), 20 * MS);
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn a_late_block_makes_the_wait_longer() {
         let mut pace = pace();
-        pace.begin_round(0 * MS, Round::new(0));
+        pace.begin_round(Duration::ZERO, Round::new(0));
         pace.begin_round(1_000 * MS, Round::new(1));
         pace.block_checked(5_000 * MS, Round::new(0));
         assert!(propose(&pace, 0) > 5_000 * MS);

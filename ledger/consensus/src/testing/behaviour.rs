@@ -137,7 +137,7 @@ impl<S: Scheme> Liar<'_, S> {
     fn propose_two(&mut self, proposal: Signed<Proposal>) -> Vec<(Audience, Message)> {
         let Proposal { height, round, .. } = proposal.message;
         let place = (self.store.tip(), height);
-        let (other, bytes) = block(place, true, self.random.next(), 0);
+        let (other, bytes) = block(place, true, self.random.next_u64(), 0);
         *self.other = Some(Other {
             height,
             honest: proposal.message.block,

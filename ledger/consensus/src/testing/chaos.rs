@@ -44,7 +44,7 @@ const CALM: Link = Link {
     delay_us: (5_000, 40_000),
     lost_percent: 0,
     repeated_percent: 0,
-    bandwidth: 0,
+    bandwidth: None,
 };
 
 /// Runs the experiment of a seed: liars, crashes, partitions, loss, delay, repetition. Then all

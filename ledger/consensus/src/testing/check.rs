@@ -59,7 +59,7 @@ impl Checks {
     }
 
     /// There is one valid block at a height, and a quorum signed for it.
-    pub(crate) fn committed<S: Scheme>(
+    pub(crate) fn committed(
         &mut self,
         store: &Store,
         decision: &Decision,

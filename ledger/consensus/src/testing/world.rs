@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,8 +36,8 @@ pub struct Link {
     pub lost_percent: u64,
     /// How many come twice, in percent.
     pub repeated_percent: u64,
-    /// What a node can send, in bytes a microsecond; without limit where it is 0.
-    pub bandwidth: u64,
+    /// What a node can send, in bytes a microsecond, where there is a limit.
+    pub bandwidth: Option<NonZeroU64>,
 }
 
 /// What work takes, in microseconds.
@@ -387,7 +388,7 @@ impl<S: Scheme> World<S> {
         let store = self.nodes[node].store.clone();
         if self.nodes[node].behaviour.is_honest() {
             self.checks
-                .committed::<S>(&lock(&store), &decision, verified)
+                .committed(&lock(&store), &decision, verified)
                 .map_err(|what| self.failure(format!("node {node}: {what}")))?;
         }
         self.trace.update(decision.certificate.block.as_bytes());
@@ -420,7 +421,7 @@ impl<S: Scheme> World<S> {
                 Asked::Build(order) => {
                     let is_valid = self.nodes[node].behaviour != Behaviour::Invalid;
                     let place = (lock(&self.nodes[node].store).tip(), order.height);
-                    let salt = self.random.next();
+                    let salt = self.random.next_u64();
                     let (block, bytes) = block(place, is_valid, salt, self.scenario.block_bytes);
                     let input = Input::Built {
                         height: order.height,
@@ -526,8 +527,8 @@ impl<S: Scheme> World<S> {
     }
 
     fn carry(&mut self, (from, to): (usize, usize), message: Message, departs: &mut u64) {
-        if self.link.bandwidth > 0 {
-            *departs += message.encode().len() as u64 / self.link.bandwidth;
+        if let Some(bandwidth) = self.link.bandwidth {
+            *departs += message.encode().len() as u64 / bandwidth;
         }
         if self.parts[from] != self.parts[to] || self.random.percent(self.link.lost_percent) {
             return;

@@ -17,7 +17,7 @@ fn scenario(behaviours: &[Behaviour]) -> Scenario {
             delay_us: (20_000, 80_000),
             lost_percent: 0,
             repeated_percent: 0,
-            bandwidth: 0,
+            bandwidth: None,
         },
         costs: Costs {
             build_us: 5_000,
