@@ -112,6 +112,15 @@ impl<'a, S: TrieSource> Walk<'a, S> {
 
     /// Below `path` there is one leaf or, at the root, perhaps none.
     fn leaf(&mut self, path: Nibbles, changes: &[Change]) -> Result<Subtree, S> {
+        // By far the most changes are of this kind: there is nothing to sort in or to look up.
+        if let [Change { key, operation }] = changes
+            && operation.finds_a_leaf()
+        {
+            return Ok(operation.value().map_or(Subtree::Empty, |value| {
+                let (key, value) = (*key, value.clone());
+                Subtree::Leaf(Leaf { key, value })
+            }));
+        }
         let mut leaves = leaves_after(changes);
         match changes
             .iter()
@@ -297,7 +306,8 @@ impl<'a, S: TrieSource> Walk<'a, S> {
             return Ok(self.over(path, before, subtree));
         }
         let (mut present, mut leaves) = (TrieMask::default(), TrieMask::default());
-        let mut children = Vec::with_capacity(count);
+        let mut children: [RlpNode; 16] = Default::default();
+        let mut len = 0;
         for (nibble, child) in (0..).zip(slots) {
             let (reference, is_leaf) = match take(child) {
                 Child::None => continue,
@@ -309,9 +319,10 @@ impl<'a, S: TrieSource> Walk<'a, S> {
             if is_leaf {
                 leaves.set_bit(nibble);
             }
-            children.push(reference);
+            children[len] = reference;
+            len += 1;
         }
-        let (record, reference) = branch_record(&children, present, leaves);
+        let (record, reference) = branch_record(&children[..len], present, leaves);
         self.write(path, before, Some(record));
         Ok(Subtree::Branch(reference))
     }
