@@ -16,6 +16,8 @@ pub enum Behaviour {
     Honest,
     /// What it should; but it loses its disk once.
     Forgetful,
+    /// Follows and does not vote.
+    Observing,
     /// Says nothing.
     Silent,
     /// Says one thing to one half of the others, and another to the other half.
@@ -41,7 +43,7 @@ impl Behaviour {
     /// Whether it never says two things that exclude each other, and stores the same chain.
     #[must_use]
     pub fn is_honest(self) -> bool {
-        matches!(self, Self::Honest | Self::Forgetful)
+        matches!(self, Self::Honest | Self::Forgetful | Self::Observing)
     }
 }
 

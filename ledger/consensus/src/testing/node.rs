@@ -53,7 +53,7 @@ impl<S: Scheme> Node<S> {
         let driver = Driver::start(
             self.config.clone(),
             start,
-            Some(self.signer.clone()),
+            (self.behaviour != Behaviour::Observing).then(|| self.signer.clone()),
             (host, self.disk.clone()),
             (metrics, now),
         )?;

@@ -217,7 +217,9 @@ impl<S: Scheme> World<S> {
             honest[usize::try_from(turn).unwrap_or_default()]
         });
         let validators = self.nodes.iter().enumerate();
-        let validators = validators.filter(|(index, _)| Some(*index) != pauses);
+        let validators = validators.filter(|(index, node)| {
+            Some(*index) != pauses && node.behaviour != Behaviour::Observing
+        });
         let validators = validators.map(|(_, node)| {
             let doubled = self.scenario.changing && node.behaviour == Behaviour::Honest;
             Validator::new(node.signer.public_key(), 1 + u64::from(doubled))
@@ -297,6 +299,18 @@ impl<S: Scheme> World<S> {
     /// Parts the network: nodes with different numbers do not hear each other.
     pub fn part(&mut self, parts: &[u8]) {
         self.parts.copy_from_slice(parts);
+    }
+
+    /// Loses the decided blocks that a node has stored, and keeps its log.
+    pub fn forget_blocks(&mut self, node: usize) {
+        self.crash(node);
+        *lock(&self.nodes[node].store) = super::chain::Store::default();
+    }
+
+    /// How often a liar was proven to contradict itself.
+    #[must_use]
+    pub fn accusations(&self) -> usize {
+        self.checks.accusations
     }
 
     /// Whether a node runs.

@@ -96,6 +96,48 @@ fn every_liar_is_outvoted() {
 }
 
 #[test]
+fn who_says_two_things_is_proven_to() {
+    let mut world = world(with_one(Behaviour::Equivocating));
+    run(&mut world, 20);
+    // The world checks that each proof stands by itself and is about the liar.
+    assert!(world.accusations() > 20);
+}
+
+#[test]
+fn an_observer_follows_and_says_nothing() {
+    let mut world = world(scenario(&[Behaviour::Honest, Behaviour::Observing]));
+    run(&mut world, 30);
+    assert_eq!(world.rounds_max(), 0);
+    // It is no validator: the one that is goes on without it.
+    world.crash(1);
+    let target = Height(world.top().0 + 5);
+    world
+        .run_until(|world| world.top() >= target, MINUTE)
+        .unwrap();
+    assert_eq!(world.certificate(target).unwrap().signatures.len(), 1);
+    world.restart(1, 0);
+    run(&mut world, 5);
+}
+
+#[test]
+fn a_log_above_the_chain_s_data_is_not_contradicted() {
+    for at in 0..20 {
+        let mut world = world(scenario(&[Behaviour::Honest; 4]));
+        run(&mut world, 5);
+        world.run_for(Duration::from_millis(11 * at)).unwrap();
+        world.forget_blocks(3);
+        world.restart(3, 0);
+        run(&mut world, 20);
+        // Its votes are needed again.
+        world.crash(0);
+        let target = Height(world.top().0 + 5);
+        world
+            .run_until(|world| world.top() >= target, MINUTE)
+            .unwrap();
+    }
+}
+
+#[test]
 fn blocks_of_eight_mebibytes_travel_in_parts() {
     let mut scenario = scenario(&[Behaviour::Honest; 4]);
     scenario.block_bytes = 8 << 20;
