@@ -42,8 +42,8 @@ pub enum Caution {
     #[default]
     Log,
     /// When it saw others decide, two heights later: for a validator whose log is lost. What it
-    /// said before is then about heights that are decided. Not for more than a third of the
-    /// voting power at once: nobody would vote.
+    /// said before is then about heights that are decided. It waits so at every start; set it back
+    /// once it votes. Not for more than a third of the voting power at once: nobody would vote.
     Witness,
 }
 

@@ -1,5 +1,10 @@
 //! Seeds. A failure prints its own; `PHYTOMER_SEED` runs one alone.
 
+use std::num::NonZero;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use phytomer_consensus::testing::{Cheap, Report, Shape, chaos, operator_keys};
 use phytomer_consensus::{Hybrid, Scheme};
 
@@ -12,20 +17,39 @@ fn run<S: Scheme>(seed: u64, shape: Shape, keys: &[S::PrivateKey]) -> Report {
     chaos::<S>(seed, shape, keys).unwrap_or_else(|failure| panic!("{failure}"))
 }
 
-/// Runs the seeds, and says what happened in them, so that one can see that something did.
-fn run_all<S: Scheme>(seeds: std::ops::Range<u64>, shape: Shape, keys: &[S::PrivateKey]) -> Report {
-    let mut sum = run::<S>(seeds.start, shape, keys);
-    for seed in seeds.start + 1..seeds.end {
-        let report = run::<S>(seed, shape, keys);
+/// Runs the seeds on all cores, and says what happened in them, so that one can see that something
+/// did.
+fn run_all<S: Scheme>(seeds: Range<u64>, shape: Shape, keys: &[S::PrivateKey]) -> Report {
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let next = AtomicU64::new(seeds.start);
+    let reports = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        return;
+                    }
+                    let report = run::<S>(seed, shape, keys);
+                    reports.lock().unwrap().push(report);
+                }
+            });
+        }
+    });
+    let reports = reports.into_inner().unwrap();
+    let count = reports.len();
+    let sum = reports.into_iter().reduce(|mut sum, report| {
         sum.liars += report.liars;
         sum.heights += report.heights;
         sum.crashes += report.crashes;
         sum.accusations += report.accusations;
         sum.rounds_max = sum.rounds_max.max(report.rounds_max);
         sum.healed = sum.healed.max(report.healed);
-    }
-    println!("{} seeds: {sum:?}", seeds.end - seeds.start);
-    sum
+        sum
+    });
+    println!("{count} seeds: {sum:?}");
+    sum.unwrap()
 }
 
 #[test]
