@@ -38,12 +38,11 @@ use crate::{
     Address, BlockHash, Caution, Certificate, Chain, Config, Context, Height, Manifest, Message,
     Round, Scheme, Signed, Signer, Status, ValidatorSet,
 };
-use blocks::{Blocks, Held};
+use blocks::Held;
 use early::Early;
-use pace::Pace;
 use shell::Shell;
 use sync::Sync;
-use timers::{Timer, Timers};
+use timers::Timer;
 
 /// Who is nobody: an observer's place in the core, which is never in a validator set.
 const NOBODY: [u8; 32] = [0; 32];
@@ -127,23 +126,7 @@ impl<S: Scheme> Machine<S> {
             CORE_QUEUE,
             CORE_QUEUE,
         );
-        let shell = Shell {
-            chain: start.chain,
-            signer,
-            now,
-            pace: Pace::new(&config.timeouts),
-            timers: Timers::default(),
-            blocks: Blocks::default(),
-            outputs: Vec::new(),
-            logs: false,
-            replaying: None,
-            wanted: None,
-            decided: None,
-            certified: None,
-            fetched: false,
-            uncertified: false,
-            from: None,
-        };
+        let shell = Shell::new(start.chain, signer, &config, now);
         // A log of a later height: the chain's data is older than what this node said. It votes
         // again above the height of the log.
         let votes_from = match (config.caution, recovered.height) {

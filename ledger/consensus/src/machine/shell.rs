@@ -15,7 +15,7 @@ use super::pace::Pace;
 use super::timers::{Timer, Timers};
 use crate::log::Entry;
 use crate::{
-    Certificate, CertificateError, Chain, Context, Evidence, Height, Message, Round,
+    Certificate, CertificateError, Chain, Config, Context, Evidence, Height, Message, Round,
     RoundCertificate, Scheme, Signed, Signer, VoteKind,
 };
 
@@ -52,6 +52,31 @@ pub(super) struct Shell<S: Scheme> {
 }
 
 impl<S: Scheme> Shell<S> {
+    pub(super) fn new(
+        chain: Chain,
+        signer: Option<Signer<S>>,
+        config: &Config,
+        now: Duration,
+    ) -> Self {
+        Self {
+            chain,
+            signer,
+            now,
+            pace: Pace::new(&config.timeouts),
+            timers: Timers::default(),
+            blocks: Blocks::default(),
+            outputs: Vec::new(),
+            logs: false,
+            replaying: None,
+            wanted: None,
+            decided: None,
+            certified: None,
+            fetched: false,
+            uncertified: false,
+            from: None,
+        }
+    }
+
     pub(super) fn set(&mut self, timer: Timer, after: Duration) {
         let id = self.timers.set(timer);
         self.outputs.push(Output::SetTimer(id, after));
