@@ -6,8 +6,8 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use crate::Error;
 use crate::process::ProcessCollector;
+use crate::{Error, PartMetrics};
 
 /// The content type of what [`MetricsRegistry::encode`] returns.
 pub const METRICS_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -51,6 +51,12 @@ impl MetricsRegistry {
             .register(Box::new(ProcessCollector::new()))
             .expect("an empty registry takes the first collector");
         Self(registry)
+    }
+
+    /// Registers under `phytomer_<part>_`, for the crate whose part this is.
+    #[must_use]
+    pub const fn part(&self, part: &'static str) -> PartMetrics<'_> {
+        PartMetrics::new(self, part)
     }
 
     /// A count of things that have happened.
