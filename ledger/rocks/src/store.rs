@@ -5,10 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use phytomer_store::{Batch, Error, Operation, Reader, Store, Table};
+use phytomer_store::{Batch, Entry, Error, Operation, Reader, Store, Table};
 use rocksdb::{ColumnFamily, DB, Options, WriteBatch, WriteOptions};
 
-use crate::{Config, error::error, options, snapshot::Snapshot, space};
+use crate::{Config, error::error, ingest::Incoming, options, snapshot::Snapshot, space};
 
 /// The name of the column family that every RocksDB has; it stays empty.
 const DEFAULT_FAMILY: &str = "default";
@@ -19,6 +19,9 @@ pub struct RocksStore {
     path: PathBuf,
     access: Access,
     free_bytes_min: u64,
+    incoming: Incoming,
+    /// How files of bulk are written.
+    bulk: Options,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +47,9 @@ impl RocksStore {
         let database = options::database(config);
         let database = DB::open_cf_descriptors(&database, path, options::tables(config))
             .map_err(|source| error(path, "open", source))?;
-        Ok(Self::new(database, path, Access::ReadWrite, config))
+        let store = Self::new(database, path, Access::ReadWrite, config);
+        store.incoming.clear()?;
+        Ok(store)
     }
 
     /// Opens the database in the folder `path` for reading, even while another process has it
@@ -73,6 +78,8 @@ impl RocksStore {
             path: path.to_owned(),
             access,
             free_bytes_min: config.free_bytes_min,
+            incoming: Incoming::new(path),
+            bulk: options::bulk(),
         }
     }
 
@@ -141,6 +148,20 @@ impl Store for RocksStore {
         batch.check_size()?;
         space::require(&self.path, batch.len_bytes(), self.free_bytes_min)?;
         self.append(&batch)
+    }
+
+    fn ingest(&self, table: Table, entries: Vec<Entry>) -> Result<(), Error> {
+        if self.access == Access::ReadOnly {
+            return Err(Error::ReadOnly);
+        }
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let len_bytes = entries.iter().map(|(key, value)| key.len() + value.len());
+        space::require(&self.path, len_bytes.sum(), self.free_bytes_min)?;
+        self.incoming
+            .ingest(&self.database, self.family(table), &self.bulk, &entries)
+            .map_err(|source| self.error("take in a file", source))
     }
 }
 

@@ -38,4 +38,20 @@ pub trait Store: Send + Sync + 'static {
     /// for a batch over the limit, else [`Error::Io`] or [`Error::Corrupt`]. Nothing was written
     /// then.
     fn write(&self, batch: Batch) -> Result<(), Error>;
+
+    /// Sets the values of many keys of one table, all of them or none, and returns once they would
+    /// survive a loss of power. For bulk, some MiB and more: a store may write it once, in the
+    /// order of the keys, where [`Self::write`] writes to a log first.
+    ///
+    /// The keys ascend; no key comes twice.
+    ///
+    /// # Errors
+    /// As for [`Self::write`]; [`Error::Io`] for keys in another order.
+    fn ingest(&self, table: Table, entries: Vec<Entry>) -> Result<(), Error> {
+        let mut batch = Batch::new();
+        for (key, value) in entries {
+            batch.put(table, key, value);
+        }
+        self.write(batch)
+    }
 }
