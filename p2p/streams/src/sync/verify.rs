@@ -22,7 +22,7 @@ use phytomer_pqc::OperatorPublicKey;
 
 use super::core::Refusal;
 use crate::checkpoint::{self, Checkpoint, CheckpointHash, Leaf};
-use crate::run::{Run, VerifiedRun};
+use crate::run::{InvalidRun, Run, VerifiedRun};
 use crate::store::Insert;
 use crate::{Event, EventHash, Head, LogKey, Offset};
 
@@ -37,14 +37,36 @@ pub(crate) struct Mark {
     leaf: Leaf,
 }
 
+impl Mark {
+    fn new(event: &Event, hash: EventHash) -> Self {
+        let leaf = Leaf::new(&hash, event.signed_header().signature());
+        Self { hash, leaf }
+    }
+}
+
 /// What is to be remembered of a run's events.
 pub(crate) fn marks(run: &Run) -> Vec<Mark> {
-    let mark = |event: Event| {
-        let hash = event.hash();
-        let leaf = Leaf::new(&hash, event.signed_header().signature());
-        Mark { hash, leaf }
-    };
-    run.events().map(mark).collect()
+    let events = run.events();
+    events
+        .map(|event| Mark::new(&event, event.hash()))
+        .collect()
+}
+
+/// Checks a run by itself; what is to be remembered of it.
+fn check(bytes: Bytes, log: LogKey) -> Result<(VerifiedRun, Vec<Mark>), InvalidRun> {
+    let mut marks = Vec::new();
+    let run = Run::check(bytes, log, |event, hash| marks.push(Mark::new(event, hash)))?;
+    Ok((run, marks))
+}
+
+/// What is held against who sent such a run.
+fn refusal(error: &InvalidRun) -> Refusal {
+    match error {
+        InvalidRun::RecordHash { .. } | InvalidRun::Record { .. } | InvalidRun::OtherLog { .. } => {
+            Refusal::Forged
+        }
+        _ => Refusal::Malformed,
+    }
 }
 
 /// An answer as far as it can be judged by itself.
@@ -71,8 +93,8 @@ impl Checked {
     ) -> Result<Self, Refusal> {
         let mut checked = Self::default();
         for frame in frames {
-            let run = Run::decode(frame).map_err(|_| Refusal::Malformed)?;
-            checked.push(log, run)?;
+            let (run, marks) = check(frame, log).map_err(|error| refusal(&error))?;
+            checked.push(run, marks)?;
         }
         for checkpoint in checkpoints {
             let after = checked.checkpoints.last().map_or(Offset(0), Checkpoint::to);
@@ -85,9 +107,7 @@ impl Checked {
         Ok(checked)
     }
 
-    fn push(&mut self, log: LogKey, run: Run) -> Result<(), Refusal> {
-        let marks = marks(&run);
-        let run = run.verify_records(log).map_err(|_| Refusal::Forged)?;
+    fn push(&mut self, run: VerifiedRun, marks: Vec<Mark>) -> Result<(), Refusal> {
         if let Some((before, _)) = self.runs.last()
             && (run.run().first() != before.run().next() || run.previous != before.last_hash)
         {
@@ -271,9 +291,8 @@ impl Chain {
         let Some(part) = part else {
             return Ok(None);
         };
-        let of_part = marks(&part);
-        let part = part.verify_records(self.log).map_err(|_| Refusal::Forged)?;
-        Ok(Some((part, of_part)))
+        let part = check(part.as_bytes().clone(), self.log);
+        part.map(Some).map_err(|error| refusal(&error))
     }
 
     /// The checkpoints that fit the events up to `next`.
