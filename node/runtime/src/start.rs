@@ -390,6 +390,10 @@ fn probes(ledger: &Ledger, network: &NetworkServices) -> Vec<Probe> {
             StreamsHealth::Failed { reason } => Err(format!(
                 "no event is taken, because {reason}; repair the cause, then restart the node"
             )),
+            StreamsHealth::Faulty { task, reason } => Err(format!(
+                "the task `{task}` of the event streams panicked ({reason}) and is tried again; if \
+                 this stays, restart the node; report it"
+            )),
             StreamsHealth::Stopped => {
                 Err("the event streams have stopped; start the node again".into())
             }

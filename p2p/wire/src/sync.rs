@@ -298,8 +298,8 @@ pub enum News {
 }
 
 impl Message for EventGossip {
-    /// Events, the producer's keys (1984 bytes) and the log's name.
-    const BYTES_MAX: usize = GOSSIP_RUN_BYTES_MAX + (3 << 10);
+    /// The largest [`Evidence`]; or events, the producer's keys (1984 bytes) and the log's name.
+    const BYTES_MAX: usize = 8 << 10;
     const NAME: &'static str = "EventGossip";
 }
 

@@ -11,8 +11,12 @@
 //!
 //! The signatures of events below a signed checkpoint need not be checked one by one: its root
 //! holds them. A checkpoint that is signed but says something else than the events covers
-//! nothing. Then the events' own signatures tell whose doing that is: the sender's, where one of
-//! them is false, else the producer's.
+//! nothing; then the events' own signatures are checked.
+//!
+//! So a false signature is not always the doing of who sent it. The producer may have signed a
+//! checkpoint over it, for which honest nodes have taken it and hand it on: it is
+//! [`Refusal::Unsound`], and whoever sent it is asked for the checkpoint. What no honest node can
+//! have taken is [`Refusal::Forged`].
 
 #[cfg(test)]
 mod tests;
@@ -224,7 +228,7 @@ impl Chain {
         checked: Checked,
     ) -> Result<Insert, Refusal> {
         let mut after = self.clone();
-        let runs = after.take_runs(keys, checked.runs)?;
+        let runs = after.take_runs(checked.runs)?;
         let taken = after.take_checkpoints(checked.checkpoints);
         check_signatures(keys, &runs, &taken)?;
         let checkpoints = taken.iter().map(|taken| (taken.to(), taken.encode()));
@@ -240,7 +244,6 @@ impl Chain {
     /// The runs without what is here already and what must not come.
     fn take_runs(
         &mut self,
-        keys: &OperatorPublicKey,
         runs: Vec<(VerifiedRun, Vec<Mark>)>,
     ) -> Result<Vec<VerifiedRun>, Refusal> {
         let mut taken = Vec::with_capacity(runs.len());
@@ -253,13 +256,7 @@ impl Chain {
             }
             // Behind a gap the event before is not known.
             if run.previous != self.last_hash && self.last_hash != EventHash::ZERO {
-                let first = run.run().events().next().ok_or(Refusal::Malformed)?;
-                let signed = first.signed_header().verify(keys).is_ok();
-                return Err(if signed {
-                    Refusal::Diverged
-                } else {
-                    Refusal::Forged
-                });
+                return Err(Refusal::Diverged);
             }
             self.next = run.run().next();
             self.last_hash = run.last_hash;
@@ -371,8 +368,8 @@ fn check_part(
         .starting_at(from)
         .and_then(|run| run.ending_at(to));
     for event in part.iter().flat_map(Run::events) {
-        let signed = event.signed_header().verify(keys);
-        signed.map_err(|_| Refusal::Forged)?;
+        let (signed, offset) = (event.signed_header().verify(keys), event.offset());
+        signed.map_err(|_| Refusal::Unsound { offset })?;
     }
     Ok(())
 }

@@ -96,7 +96,7 @@ async fn a_full_disk_refuses_until_there_is_space_and_leaves_no_gap() {
 
     let mut expected = vec![0];
     for round in 1..20 {
-        store.full.store(true, Ordering::Relaxed);
+        store.fill();
         // Some are refused; those that are staged meanwhile may come after the disk has space.
         let streams = node.streams.clone();
         let appends = tokio::spawn(join_all((0..20).map(move |turn| {
@@ -110,7 +110,7 @@ async fn a_full_disk_refuses_until_there_is_space_and_leaves_no_gap() {
         assert!(error.to_string().contains("free some space"), "{error}");
         assert_eq!(node.streams.health(), Health::DiskFull);
 
-        store.full.store(false, Ordering::Relaxed);
+        store.make_room();
         let mut taken = Vec::new();
         for (number, outcome) in appends.await.unwrap() {
             if let Ok(position) = outcome {
