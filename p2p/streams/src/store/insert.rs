@@ -178,7 +178,7 @@ impl LogStore {
                  published; a new epoch begins with the next event: stop the other node"
             );
         } else {
-            tracing::warn!(log = %log.id, %offset, "the producer signed two events for one place");
+            tracing::warn!(log = %log.id, %offset, "the producer signed what it must not: nothing more of the log is taken");
         }
         Ok(true)
     }
