@@ -3,7 +3,9 @@
 use std::fmt;
 
 use bytes::Bytes;
-use phytomer_pqc::{Context, FAST_SIGNATURE_BYTES, OperatorKey, OperatorPublicKey};
+#[cfg(test)]
+use phytomer_pqc::OperatorKey;
+use phytomer_pqc::{Context, FAST_SIGNATURE_BYTES, OperatorPublicKey};
 use phytomer_wire::codec::{self, DecodeError, Message};
 use phytomer_wire::events as wire;
 use prost::encoding::{decode_varint, encoded_len_varint};
@@ -179,7 +181,8 @@ pub struct SignedHeader {
 }
 
 impl SignedHeader {
-    /// Signs a header.
+    /// Signs a header; the writer signs many at once.
+    #[cfg(test)]
     pub(crate) fn sign(key: &OperatorKey, header: Header) -> Self {
         let bytes = header.encode();
         let signature = key.sign_fast(EVENT_CONTEXT, &bytes);
@@ -258,7 +261,8 @@ pub struct Event {
 }
 
 impl Event {
-    /// Signs an event.
+    /// Signs an event; the writer signs many at once.
+    #[cfg(test)]
     pub(crate) fn sign(key: &OperatorKey, header: Header, record: Bytes) -> Self {
         let signed = SignedHeader::sign(key, header);
         Self { signed, record }
@@ -277,6 +281,7 @@ impl Event {
         })
     }
 
+    #[cfg(test)]
     pub(crate) fn to_wire(&self) -> wire::Event {
         wire::Event {
             header: self.signed.bytes.clone(),
