@@ -89,8 +89,8 @@ impl Reach {
     fn is_elsewhere(&self, address: &Multiaddr) -> bool {
         let place = address::ip(address);
         let same_version = |ip: &IpAddr| place.is_some_and(|place| place.is_ipv4() == ip.is_ipv4());
-        let mut proven = self.proven.iter().filter_map(address::ip);
-        let mut comparable = proven.by_ref().filter(same_version).peekable();
+        let proven = self.proven.iter().filter_map(address::ip);
+        let mut comparable = proven.filter(same_version).peekable();
         comparable.peek().is_some() && comparable.all(|ip| Some(ip) != place)
     }
 }

@@ -152,7 +152,7 @@ mod tests {
             most in 1usize..300,
         ) {
             let mut joined = Joined::new(Sink { most, ..Sink::default() });
-            let mut expected = Vec::new();
+            let mut expected: Vec<u8> = Vec::new();
             block_on(async {
                 for (number, (len, flushes)) in pieces.into_iter().enumerate() {
                     let piece = vec![number as u8; len];
