@@ -91,7 +91,7 @@ fn a_fault_at_any_step_leaves_whole_inserts_and_the_next_one_goes_on() {
             let there = acknowledged + u64::from(done) * BULK;
             for (size, odd) in [(1, 1), (BULK, 0), (BULK, 1)] {
                 let disk = Arc::new(MemoryStore::new());
-                copy(&*inner, &*disk);
+                copy(&inner, &disk);
                 let logs = open(&disk, Config::default());
                 let log = logs.require(log.key).unwrap();
                 check(&logs, &log, &events, 0, there);
