@@ -36,10 +36,9 @@ pub(crate) fn database(config: &Config) -> Options {
     options
 }
 
-/// The column families of all tables. They share one cache.
-pub(crate) fn tables(config: &Config) -> Vec<ColumnFamilyDescriptor> {
-    let cache = Cache::new_lru_cache(config.cache_bytes);
-    let options = |table| column_family(table, &cache, config);
+/// The column families of all tables. They share `cache`.
+pub(crate) fn tables(config: &Config, cache: &Cache) -> Vec<ColumnFamilyDescriptor> {
+    let options = |table| column_family(table, cache, config);
     let tables = Table::ALL.into_iter();
     tables
         .map(|table| ColumnFamilyDescriptor::new(table.name(), options(table)))

@@ -5,8 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use phytomer_store::{Batch, Entry, Error, Operation, Reader, Store, Table};
-use rocksdb::{ColumnFamily, DB, Options, WriteBatch, WriteOptions};
+use phytomer_store::{Batch, Entry, Error, MemoryUse, Operation, Reader, Store, Table};
+use rocksdb::perf::get_memory_usage_stats;
+use rocksdb::{Cache, ColumnFamily, DB, Options, WriteBatch, WriteOptions};
 
 use crate::{Config, error::error, ingest::Incoming, options, snapshot::Snapshot, space};
 
@@ -16,6 +17,7 @@ const DEFAULT_FAMILY: &str = "default";
 /// A RocksDB database in a folder of its own.
 pub struct RocksStore {
     database: DB,
+    cache: Cache,
     path: PathBuf,
     access: Access,
     free_bytes_min: u64,
@@ -45,9 +47,11 @@ impl RocksStore {
         })?;
         check_tables(path)?;
         let database = options::database(config);
-        let database = DB::open_cf_descriptors(&database, path, options::tables(config))
+        let cache = Cache::new_lru_cache(config.cache_bytes);
+        let tables = options::tables(config, &cache);
+        let database = DB::open_cf_descriptors(&database, path, tables)
             .map_err(|source| error(path, "open", source))?;
-        let store = Self::new(database, path, Access::ReadWrite, config);
+        let store = Self::new((database, cache), path, Access::ReadWrite, config);
         store.incoming.clear()?;
         Ok(store)
     }
@@ -65,16 +69,18 @@ impl RocksStore {
         check_tables(path)?;
         let mut database = options::database(config);
         database.create_if_missing(false);
-        let tables = options::tables(config);
+        let cache = Cache::new_lru_cache(config.cache_bytes);
+        let tables = options::tables(config, &cache);
         let database =
             DB::open_cf_descriptors_read_only(&database, path, tables, FAIL_IF_LOG_EXISTS)
                 .map_err(|source| error(path, "open", source))?;
-        Ok(Self::new(database, path, Access::ReadOnly, config))
+        Ok(Self::new((database, cache), path, Access::ReadOnly, config))
     }
 
-    fn new(database: DB, path: &Path, access: Access, config: &Config) -> Self {
+    fn new((database, cache): (DB, Cache), path: &Path, access: Access, config: &Config) -> Self {
         Self {
             database,
+            cache,
             path: path.to_owned(),
             access,
             free_bytes_min: config.free_bytes_min,
@@ -162,6 +168,19 @@ impl Store for RocksStore {
         self.incoming
             .ingest(&self.database, self.family(table), &self.bulk, &entries)
             .map_err(|source| self.error("take in a file", source))
+    }
+
+    fn memory_use(&self) -> MemoryUse {
+        let figures = get_memory_usage_stats(Some(&[&self.database]), Some(&[&self.cache]));
+        // It fails only where memory for the question itself is missing.
+        figures.map_or_else(
+            |_| MemoryUse::default(),
+            |figures| MemoryUse {
+                buffers: figures.mem_table_total,
+                cache: figures.cache_total,
+                files: figures.mem_table_readers_total,
+            },
+        )
     }
 }
 

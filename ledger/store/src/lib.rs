@@ -42,5 +42,5 @@ pub use error::Error;
 pub use faulty::{Fault, FaultyStore};
 pub use memory::MemoryStore;
 pub use range::{KeyRange, Order};
-pub use store::{Entry, Reader, Scan, Store};
+pub use store::{Entry, MemoryUse, Reader, Scan, Store};
 pub use table::Table;

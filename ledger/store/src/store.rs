@@ -25,6 +25,17 @@ pub trait Reader: Send + Sync {
     fn scan(&self, table: Table, range: KeyRange, order: Order) -> Scan<'_>;
 }
 
+/// Memory that a store holds, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryUse {
+    /// What was written and is not yet sorted to disk.
+    pub buffers: u64,
+    /// What was read.
+    pub cache: u64,
+    /// What is known of open files, outside the cache.
+    pub files: u64,
+}
+
 /// Ordered tables with consistent reads and atomic, durable writes.
 pub trait Store: Send + Sync + 'static {
     /// A view of the store as it is now.
@@ -53,5 +64,10 @@ pub trait Store: Send + Sync + 'static {
             batch.put(table, key, value);
         }
         self.write(batch)
+    }
+
+    /// The memory that the store holds now; zeros where it does not know.
+    fn memory_use(&self) -> MemoryUse {
+        MemoryUse::default()
     }
 }

@@ -90,6 +90,20 @@ async fn start(config: Config, parts: Parts, shutdown: CancellationToken) -> Res
         tasks: TaskTracker::new(),
         shutdown,
     };
+    let store = Arc::clone(&base.store);
+    base.metrics.sampled(
+        "phytomer_store_memory_bytes",
+        "Memory of the database: written and not yet sorted to disk, read, about open files.",
+        "of",
+        move || {
+            let used = store.memory_use();
+            vec![
+                ("buffers", used.buffers),
+                ("cache", used.cache),
+                ("files", used.files),
+            ]
+        },
+    )?;
     let ledger = ledger(&base, config.ledger.clone(), &parts.spec)?;
     let model = Recogniser::shipped()?;
     let recogniser = phytomer_inference::spawn(

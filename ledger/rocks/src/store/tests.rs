@@ -438,6 +438,19 @@ fn a_disk_that_runs_full_loses_nothing_and_asks_for_a_restart() {
     store.write(one(b"after", b"1")).unwrap();
 }
 
+#[test]
+fn what_is_held_in_memory_is_told() {
+    let dir = TempDir::new().unwrap();
+    let config = Config {
+        write_buffer_bytes: 64 << 20,
+        ..config()
+    };
+    let store = RocksStore::open(dir.path(), &config).unwrap();
+    let before = store.memory_use().buffers;
+    store.write(one(b"much", &noise(1, 2 << 20))).unwrap();
+    assert!(store.memory_use().buffers >= before + (2 << 20));
+}
+
 /// Bytes that do not compress.
 fn noise(seed: u32, len: usize) -> Vec<u8> {
     let mut state = u64::from(seed) + 1;
