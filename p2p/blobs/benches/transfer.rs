@@ -34,6 +34,9 @@ const THREADS: usize = 2;
 const TCP: &str = "/ip4/127.0.0.1/tcp/0";
 const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
 
+/// A figure's name, the one that it is compared with, and how it is taken.
+type Row<'a> = (&'a str, Option<&'a str>, &'a dyn Fn() -> Took);
+
 fn main() {
     let size = env("TRANSFER_MIB", 256) << 20;
     let runs = env("TRANSFER_RUNS", 3);
@@ -51,7 +54,7 @@ fn main() {
     );
     let (files, memory) = (files.path(), memory.path());
     let blob = |dir: &Path, wire| blob(dir, &source, id, wire);
-    let rows: [(&str, Option<&str>, &dyn Fn() -> Took); 10] = [
+    let rows: [Row; 10] = [
         ("BLAKE3, one thread", None, &|| hash(size)),
         ("add a file", None, &|| add(files, &source)),
         ("memory: loopback TCP", Some("memory"), &|| raw(size)),

@@ -206,8 +206,8 @@ pub enum Part {
     #[prost(message, tag = "5")]
     Gone(Gone),
     /// A producer said two things in a log that was told before.
-    #[prost(message, tag = "6")]
-    Evidence(Evidence),
+    #[prost(message, boxed, tag = "6")]
+    Evidence(Box<Evidence>),
 }
 
 impl Message for Ask {

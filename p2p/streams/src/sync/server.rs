@@ -193,7 +193,7 @@ fn read_page(
             && let Some(bytes) = context.logs.evidence_of(log.key)?
             && let Ok(proof) = codec::decode(&bytes)
         {
-            evidence.push(Part::Evidence(proof));
+            evidence.push(Part::Evidence(Box::new(proof)));
         }
     }
     let mut parts = vec![Part::Heights(message)];
