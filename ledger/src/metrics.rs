@@ -26,18 +26,14 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn register(registry: &MetricsRegistry) -> Result<Self, Error> {
-        let counter = |name: &str, help: &str| registry.counter(&full(name), help);
-        let gauge = |name: &str, help: &str| registry.gauge(&full(name), help);
-        let family =
-            |name: &str, help: &str, label: &str| registry.counters(&full(name), help, &[label]);
-        let latency =
-            |name: &str, help: &str| registry.histogram(&full(name), help, LATENCY_BUCKETS_S);
+        let part = registry.part("ledger");
+        let latency = |name: &str, help: &str| part.histogram(name, help, LATENCY_BUCKETS_S);
         Ok(Self {
-            blocks: counter("blocks_total", "Blocks committed.")?,
-            transactions: counter("transactions_total", "Transactions committed.")?,
-            gas: counter("gas_total", "Gas used by committed blocks.")?,
-            head: gauge("head_block", "Number of the newest block.")?,
-            base_fee: gauge(
+            blocks: part.counter("blocks_total", "Blocks committed.")?,
+            transactions: part.counter("transactions_total", "Transactions committed.")?,
+            gas: part.counter("gas_total", "Gas used by committed blocks.")?,
+            head: part.gauge("head_block", "Number of the newest block.")?,
+            base_fee: part.gauge(
                 "next_base_fee_wei",
                 "Base fee of the next block in wei per gas.",
             )?,
@@ -46,20 +42,21 @@ impl Metrics {
                 "commit_seconds",
                 "Time to write a block and wait for the disk.",
             )?,
-            commit_failures: counter("commit_failures_total", "Blocks that could not be written.")?,
-            submissions: family("submissions_total", "Transactions submitted.", "outcome")?,
-            dropped: family(
+            commit_failures: part
+                .counter("commit_failures_total", "Blocks that could not be written.")?,
+            submissions: part.family("submissions_total", "Transactions submitted.", "outcome")?,
+            dropped: part.family(
                 "dropped_total",
                 "Transactions that left the pool unmined.",
                 "reason",
             )?,
-            pool_pending: gauge("pool_pending", "Transactions ready to be mined.")?,
-            pool_queued: gauge("pool_queued", "Transactions that wait for nonce or funds.")?,
-            pool_bytes: gauge(
+            pool_pending: part.gauge("pool_pending", "Transactions ready to be mined.")?,
+            pool_queued: part.gauge("pool_queued", "Transactions that wait for nonce or funds.")?,
+            pool_bytes: part.gauge(
                 "pool_bytes",
                 "Encoded size of the transactions in the pool.",
             )?,
-            calls: family("calls_total", "Simulated calls.", "outcome")?,
+            calls: part.family("calls_total", "Simulated calls.", "outcome")?,
         })
     }
 
@@ -67,8 +64,4 @@ impl Metrics {
         self.head.set(head.number.0 as i64);
         self.base_fee.set(head.next_base_fee as i64);
     }
-}
-
-fn full(name: &str) -> String {
-    format!("phytomer_ledger_{name}")
 }

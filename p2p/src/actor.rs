@@ -35,10 +35,11 @@ use crate::behaviour::Behaviour;
 use crate::book::{self, Book};
 use crate::command::Command;
 use crate::links::Links;
+use crate::reach::Reach;
 use crate::score::{Bucket, Score};
 use crate::shared::Shared;
 use crate::streams::PeerStream;
-use crate::{Config, Reachability, greeting};
+use crate::{Config, greeting};
 
 use contacts::{Connection, Identified};
 use dialling::{Dial, Seed, Waiter};
@@ -127,7 +128,7 @@ struct Actor {
     next_lookup_ms: u64,
     lookup_pause_ms: u64,
     // Reachability
-    reachability: Reachability,
+    reach: Reach,
     listeners: HashMap<ListenerId, Vec<Multiaddr>>,
     reservations: HashMap<PeerId, reaching::Reservation>,
     relays: HashSet<PeerId>,

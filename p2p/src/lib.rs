@@ -77,6 +77,7 @@ mod metrics;
 mod pace;
 mod peer;
 mod providers;
+mod reach;
 mod rpc;
 mod score;
 mod shared;

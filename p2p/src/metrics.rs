@@ -23,35 +23,28 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn register(registry: &MetricsRegistry) -> Result<Self, Error> {
-        let counter = |name: &str, help: &str| registry.counter(&full(name), help);
-        let gauge = |name: &str, help: &str| registry.gauge(&full(name), help);
-        let family =
-            |name: &str, help: &str, label: &str| registry.counters(&full(name), help, &[label]);
+        let part = registry.part("p2p");
         Ok(Self {
-            peers: registry.gauges(&full("peers"), "Connected peers.", &["direction", "route"])?,
-            known_peers: gauge("known_peers", "Peers in the address book.")?,
-            dials: family("dials_total", "Dials.", "result")?,
-            refused: family("refused_total", "Connections refused.", "reason")?,
-            bytes_in: gauge("received_bytes", "Bytes received from peers.")?,
-            bytes_out: gauge("sent_bytes", "Bytes sent to peers.")?,
-            gossip: family("gossip_messages_total", "Gossip messages.", "outcome")?,
-            gossip_bytes: family(
+            peers: part.gauges("peers", "Connected peers.", &["direction", "route"])?,
+            known_peers: part.gauge("known_peers", "Peers in the address book.")?,
+            dials: part.family("dials_total", "Dials.", "result")?,
+            refused: part.family("refused_total", "Connections refused.", "reason")?,
+            bytes_in: part.gauge("received_bytes", "Bytes received from peers.")?,
+            bytes_out: part.gauge("sent_bytes", "Bytes sent to peers.")?,
+            gossip: part.family("gossip_messages_total", "Gossip messages.", "outcome")?,
+            gossip_bytes: part.family(
                 "gossip_bytes_total",
                 "Bytes of gossip messages, without what carries them.",
                 "outcome",
             )?,
-            streams: family("streams_total", "Streams.", "outcome")?,
-            streams_open: gauge("streams_open", "Streams that peers have open here.")?,
-            offences: family("offences_total", "What is held against peers.", "offence")?,
-            graylisted: counter(
+            streams: part.family("streams_total", "Streams.", "outcome")?,
+            streams_open: part.gauge("streams_open", "Streams that peers have open here.")?,
+            offences: part.family("offences_total", "What is held against peers.", "offence")?,
+            graylisted: part.counter(
                 "graylisted_total",
                 "Times that a peer lost its hearing for what it did.",
             )?,
-            excluded: gauge("excluded_peers", "Peers that are not heard.")?,
+            excluded: part.gauge("excluded_peers", "Peers that are not heard.")?,
         })
     }
-}
-
-fn full(name: &str) -> String {
-    format!("phytomer_p2p_{name}")
 }

@@ -2,6 +2,7 @@
 
 mod counted;
 mod filter;
+mod joined;
 mod mux;
 mod secure;
 mod tls;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::{
-    collection::vec,
+    collection::{btree_map, vec},
     prelude::*,
     test_runner::{Config, TestRunner},
 };
@@ -56,6 +56,10 @@ impl Store for Temporary {
     fn write(&self, batch: Batch) -> Result<(), Error> {
         self.store.write(batch)
     }
+
+    fn ingest(&self, table: Table, entries: Vec<Entry>) -> Result<(), Error> {
+        self.store.ingest(table, entries)
+    }
 }
 
 /// Runs every test of the suite.
@@ -68,9 +72,11 @@ fn run<S: Store>(make: impl Fn() -> S) {
     concurrent_batches_stay_whole(&make());
 }
 
-/// Random histories leave the same tables as a `BTreeMap` does, whatever is read and how.
+/// Random histories leave the same tables as a `BTreeMap` does, whatever is read and how. What is
+/// written in bulk is a part of them.
 fn agrees_with_an_ordered_map<S: Store>(make: &impl Fn() -> S) {
-    let history = vec(vec(operation(), 0..12), 1..8);
+    let bulk = (table(), btree_map(key(), vec(any::<u8>(), 0..6), 0..4));
+    let history = vec((vec(operation(), 0..12), bulk), 1..8);
     let ranges = vec((table(), range(), order()), 1..12);
     TestRunner::new(Config {
         cases: HISTORIES,
@@ -80,7 +86,7 @@ fn agrees_with_an_ordered_map<S: Store>(make: &impl Fn() -> S) {
     .run(&(history, ranges), |(history, ranges)| {
         let store = make();
         let mut model = Model::new();
-        for operations in history {
+        for (operations, (bulk_table, bulk)) in history {
             let mut batch = Batch::new();
             for (table, key, value) in operations {
                 match value {
@@ -95,6 +101,15 @@ fn agrees_with_an_ordered_map<S: Store>(make: &impl Fn() -> S) {
                 }
             }
             store.write(batch).unwrap();
+            let own =
+                |(key, value): (&Vec<u8>, &Vec<u8>)| (key.clone().into(), value.clone().into());
+            store
+                .ingest(bulk_table, bulk.iter().map(own).collect())
+                .unwrap();
+            model.extend(
+                bulk.into_iter()
+                    .map(|(key, value)| ((bulk_table, key), value)),
+            );
         }
         let reader = store.snapshot();
         for ((table, key), value) in &model {

@@ -4,6 +4,9 @@
 //! `WriteBatch`, appended to the write-ahead log and fsynced before [`write`] returns: what was
 //! acknowledged survives `kill -9` and a loss of power, and half a batch is never seen.
 //!
+//! Bulk goes another way: [`ingest`] writes one sorted file, syncs it and makes it part of the
+//! database, without log, write buffer and later sorting.
+//!
 //! Memory is bounded by [`Config`]: one cache for all tables, one budget for what is not yet
 //! sorted to disk. Before the disk is full, [`write`] refuses with
 //! [`Error::Full`](phytomer_store::Error::Full); reads go on, and so do writes once space is free.
@@ -20,9 +23,11 @@
 //! ```
 //!
 //! [`write`]: phytomer_store::Store::write
+//! [`ingest`]: phytomer_store::Store::ingest
 
 mod config;
 mod error;
+mod ingest;
 mod options;
 mod snapshot;
 mod space;

@@ -36,23 +36,35 @@ pub(crate) fn database(config: &Config) -> Options {
     options
 }
 
-/// The column families of all tables. They share one cache.
-pub(crate) fn tables(config: &Config) -> Vec<ColumnFamilyDescriptor> {
-    let cache = Cache::new_lru_cache(config.cache_bytes);
-    let options = |table| column_family(table, &cache, config);
+/// The column families of all tables. They share `cache`.
+pub(crate) fn tables(config: &Config, cache: &Cache) -> Vec<ColumnFamilyDescriptor> {
+    let options = |table| column_family(table, cache, config);
     let tables = Table::ALL.into_iter();
     tables
         .map(|table| ColumnFamilyDescriptor::new(table.name(), options(table)))
         .collect()
 }
 
-fn column_family(table: Table, cache: &Cache, config: &Config) -> Options {
+/// Sorted files of bulk. Like large values elsewhere, it is not compressed.
+pub(crate) fn bulk() -> Options {
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&blocks());
+    options.set_compression_type(DBCompressionType::None);
+    options
+}
+
+fn blocks() -> BlockBasedOptions {
     let mut blocks = BlockBasedOptions::default();
+    blocks.set_bloom_filter(BLOOM_BITS_PER_KEY, false);
+    blocks.set_format_version(6);
+    blocks
+}
+
+fn column_family(table: Table, cache: &Cache, config: &Config) -> Options {
+    let mut blocks = blocks();
     blocks.set_block_cache(cache);
     blocks.set_cache_index_and_filter_blocks(true);
     blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
-    blocks.set_bloom_filter(BLOOM_BITS_PER_KEY, false);
-    blocks.set_format_version(6);
 
     let mut options = Options::default();
     options.set_block_based_table_factory(&blocks);

@@ -36,6 +36,8 @@ impl Reader for Snapshot<'_> {
             return Box::new(std::iter::empty());
         }
         let mut options = ReadOptions::default();
+        // Runs are large and mostly read once: they would drive out of the cache what is not.
+        options.fill_cache(table != Table::StreamRuns);
         // RocksDB's bounds are at or after the lower and before the upper one.
         match range.start() {
             Bound::Included(start) => options.set_iterate_lower_bound(start.as_ref()),

@@ -5,10 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use phytomer_store::{Batch, Error, Operation, Reader, Store, Table};
-use rocksdb::{ColumnFamily, DB, Options, WriteBatch, WriteOptions};
+use phytomer_store::{Batch, Entry, Error, MemoryUse, Operation, Reader, Store, Table};
+use rocksdb::perf::get_memory_usage_stats;
+use rocksdb::{Cache, ColumnFamily, DB, Options, WriteBatch, WriteOptions};
 
-use crate::{Config, error::error, options, snapshot::Snapshot, space};
+use crate::{Config, error::error, ingest::Incoming, options, snapshot::Snapshot, space};
 
 /// The name of the column family that every RocksDB has; it stays empty.
 const DEFAULT_FAMILY: &str = "default";
@@ -16,9 +17,13 @@ const DEFAULT_FAMILY: &str = "default";
 /// A RocksDB database in a folder of its own.
 pub struct RocksStore {
     database: DB,
+    cache: Cache,
     path: PathBuf,
     access: Access,
     free_bytes_min: u64,
+    incoming: Incoming,
+    /// How files of bulk are written.
+    bulk: Options,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +47,13 @@ impl RocksStore {
         })?;
         check_tables(path)?;
         let database = options::database(config);
-        let database = DB::open_cf_descriptors(&database, path, options::tables(config))
+        let cache = Cache::new_lru_cache(config.cache_bytes);
+        let tables = options::tables(config, &cache);
+        let database = DB::open_cf_descriptors(&database, path, tables)
             .map_err(|source| error(path, "open", source))?;
-        Ok(Self::new(database, path, Access::ReadWrite, config))
+        let store = Self::new((database, cache), path, Access::ReadWrite, config);
+        store.incoming.clear()?;
+        Ok(store)
     }
 
     /// Opens the database in the folder `path` for reading, even while another process has it
@@ -60,19 +69,23 @@ impl RocksStore {
         check_tables(path)?;
         let mut database = options::database(config);
         database.create_if_missing(false);
-        let tables = options::tables(config);
+        let cache = Cache::new_lru_cache(config.cache_bytes);
+        let tables = options::tables(config, &cache);
         let database =
             DB::open_cf_descriptors_read_only(&database, path, tables, FAIL_IF_LOG_EXISTS)
                 .map_err(|source| error(path, "open", source))?;
-        Ok(Self::new(database, path, Access::ReadOnly, config))
+        Ok(Self::new((database, cache), path, Access::ReadOnly, config))
     }
 
-    fn new(database: DB, path: &Path, access: Access, config: &Config) -> Self {
+    fn new((database, cache): (DB, Cache), path: &Path, access: Access, config: &Config) -> Self {
         Self {
             database,
+            cache,
             path: path.to_owned(),
             access,
             free_bytes_min: config.free_bytes_min,
+            incoming: Incoming::new(path),
+            bulk: options::bulk(),
         }
     }
 
@@ -141,6 +154,33 @@ impl Store for RocksStore {
         batch.check_size()?;
         space::require(&self.path, batch.len_bytes(), self.free_bytes_min)?;
         self.append(&batch)
+    }
+
+    fn ingest(&self, table: Table, entries: Vec<Entry>) -> Result<(), Error> {
+        if self.access == Access::ReadOnly {
+            return Err(Error::ReadOnly);
+        }
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let len_bytes = entries.iter().map(|(key, value)| key.len() + value.len());
+        space::require(&self.path, len_bytes.sum(), self.free_bytes_min)?;
+        self.incoming
+            .ingest(&self.database, self.family(table), &self.bulk, &entries)
+            .map_err(|source| self.error("take in a file", source))
+    }
+
+    fn memory_use(&self) -> MemoryUse {
+        let figures = get_memory_usage_stats(Some(&[&self.database]), Some(&[&self.cache]));
+        // It fails only where memory for the question itself is missing.
+        figures.map_or_else(
+            |_| MemoryUse::default(),
+            |figures| MemoryUse {
+                buffers: figures.mem_table_total,
+                cache: figures.cache_total,
+                files: figures.mem_table_readers_total,
+            },
+        )
     }
 }
 

@@ -2,13 +2,15 @@
 //!
 //! A [`Store`] is a set of ordered key-value [`Table`]s with two verbs. [`Store::snapshot`] gives
 //! a [`Reader`]: a consistent view that later writes do not change. [`Store::write`] applies a
-//! [`Batch`], whole or not at all, and returns once it is durable.
+//! [`Batch`], whole or not at all, and returns once it is durable; [`Store::ingest`] does that for
+//! bulk.
 //!
 //! A block is one batch, so a crash leaves either the whole block or nothing of it. Followers
 //! (indexes, streams) write batches of their own and may lag behind.
 //!
 //! Two implementations exist: [`MemoryStore`] here, for the simulator and for tests, and RocksDB in
-//! `phytomer-rocks`. Both run the suite in `tests/it/store.rs`.
+//! `phytomer-rocks`. Both run the suite in `tests/it/store.rs`. [`FaultyStore`] fails when it is told
+//! to.
 //!
 //! ```
 //! use phytomer_store::{Batch, KeyRange, MemoryStore, Order, Reader, Store, Table};
@@ -28,6 +30,7 @@
 
 mod batch;
 mod error;
+mod faulty;
 mod memory;
 mod range;
 mod store;
@@ -36,7 +39,8 @@ mod table;
 pub use batch::{BATCH_BYTES_MAX, Batch, Operation};
 pub use bytes::Bytes;
 pub use error::Error;
+pub use faulty::{Fault, FaultyStore};
 pub use memory::MemoryStore;
 pub use range::{KeyRange, Order};
-pub use store::{Entry, Reader, Scan, Store};
+pub use store::{Entry, MemoryUse, Reader, Scan, Store};
 pub use table::Table;

@@ -25,6 +25,17 @@ pub trait Reader: Send + Sync {
     fn scan(&self, table: Table, range: KeyRange, order: Order) -> Scan<'_>;
 }
 
+/// Memory that a store holds, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryUse {
+    /// What was written and is not yet sorted to disk.
+    pub buffers: u64,
+    /// What was read.
+    pub cache: u64,
+    /// What is known of open files, outside the cache.
+    pub files: u64,
+}
+
 /// Ordered tables with consistent reads and atomic, durable writes.
 pub trait Store: Send + Sync + 'static {
     /// A view of the store as it is now.
@@ -38,4 +49,25 @@ pub trait Store: Send + Sync + 'static {
     /// for a batch over the limit, else [`Error::Io`] or [`Error::Corrupt`]. Nothing was written
     /// then.
     fn write(&self, batch: Batch) -> Result<(), Error>;
+
+    /// Sets the values of many keys of one table, all of them or none, and returns once they would
+    /// survive a loss of power. For bulk, some MiB and more: a store may write it once, in the
+    /// order of the keys, where [`Self::write`] writes to a log first.
+    ///
+    /// The keys ascend; no key comes twice.
+    ///
+    /// # Errors
+    /// As for [`Self::write`]; [`Error::Io`] for keys in another order.
+    fn ingest(&self, table: Table, entries: Vec<Entry>) -> Result<(), Error> {
+        let mut batch = Batch::new();
+        for (key, value) in entries {
+            batch.put(table, key, value);
+        }
+        self.write(batch)
+    }
+
+    /// The memory that the store holds now; zeros where it does not know.
+    fn memory_use(&self) -> MemoryUse {
+        MemoryUse::default()
+    }
 }

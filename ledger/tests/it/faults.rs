@@ -1,81 +1,13 @@
 //! Stores that fail: nothing that was acknowledged is lost, and nothing is half there.
 
-use std::{
-    panic::AssertUnwindSafe,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-};
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use alloy::{eips::BlockId, primitives::U256};
 use phytomer_ledger::{Chain, Config, Health, Production, SubmitError, production};
 use phytomer_primitives::BlockNumber;
-use phytomer_store::{Batch, Error, MemoryStore, Reader, Store};
+use phytomer_store::{Fault, FaultyStore, MemoryStore, Store};
 
 use crate::support::{Node, SINK, SOON, Wallet, counter, quick, spec};
-
-/// What happens at a write.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Fault {
-    /// The write fails and writes nothing.
-    Refused,
-    /// The process dies before the write.
-    DiesBefore,
-    /// The process dies after the write, before anybody hears of it.
-    DiesAfter,
-}
-
-/// A store that fails at one of its writes, and while its disk is full.
-pub(crate) struct Faulty {
-    inner: Arc<MemoryStore>,
-    fault: Option<(u64, Fault)>,
-    writes: AtomicU64,
-    full: AtomicBool,
-}
-
-impl Faulty {
-    pub(crate) fn new(inner: Arc<MemoryStore>, fault: Option<(u64, Fault)>) -> Arc<Self> {
-        Arc::new(Self {
-            inner,
-            fault,
-            writes: AtomicU64::new(0),
-            full: AtomicBool::new(false),
-        })
-    }
-}
-
-impl Store for Faulty {
-    fn snapshot(&self) -> Box<dyn Reader + '_> {
-        self.inner.snapshot()
-    }
-
-    fn write(&self, batch: Batch) -> Result<(), Error> {
-        if self.full.load(Ordering::Relaxed) {
-            return Err(Error::Full {
-                free_bytes: 1,
-                required_bytes: 2,
-            });
-        }
-        let number = self.writes.fetch_add(1, Ordering::Relaxed);
-        let fault = self
-            .fault
-            .filter(|(at, _)| *at == number)
-            .map(|(_, fault)| fault);
-        match fault {
-            Some(Fault::Refused) => {
-                return Err(Error::Io {
-                    action: "write",
-                    source: "cable pulled".into(),
-                });
-            }
-            Some(Fault::DiesBefore) => panic!("died before write {number}"),
-            _ => self.inner.write(batch)?,
-        }
-        assert!(fault != Some(Fault::DiesAfter), "died after write {number}");
-        Ok(())
-    }
-}
 
 /// Executes every block again from the genesis block on; a state that does not fit its header
 /// would not pass.
@@ -134,11 +66,14 @@ async fn mine_until_it_fails(node: &Node) -> Vec<(alloy::primitives::TxHash, Opt
 
 #[tokio::test]
 async fn a_fault_at_any_write_loses_nothing_that_was_acknowledged() {
-    for fault in [Fault::Refused, Fault::DiesBefore, Fault::DiesAfter] {
+    for fault in Fault::ALL {
         // Write 0 is the genesis block, which is there before the node starts.
         for at in 1..=6 {
             let inner = Arc::new(MemoryStore::new());
-            let node = Node::start(Faulty::new(Arc::clone(&inner), Some((at, fault))), quick());
+            let node = Node::start(
+                FaultyStore::new(Arc::clone(&inner), Some((at, fault))),
+                quick(),
+            );
             let acknowledged = mine_until_it_fails(&node).await;
             assert_eq!(acknowledged.len() as u64, at - 1, "{fault:?} at write {at}");
             assert!(matches!(node.ledger.health(), Health::Failed { .. }));
@@ -170,9 +105,9 @@ async fn a_fault_at_any_write_loses_nothing_that_was_acknowledged() {
 
 #[test]
 fn a_fault_while_the_genesis_block_is_written_leaves_an_empty_or_a_whole_chain() {
-    for fault in [Fault::Refused, Fault::DiesBefore, Fault::DiesAfter] {
+    for fault in Fault::ALL {
         let inner = Arc::new(MemoryStore::new());
-        let store = Faulty::new(Arc::clone(&inner), Some((0, fault)));
+        let store = FaultyStore::new(Arc::clone(&inner), Some((0, fault)));
         let outcome =
             std::panic::catch_unwind(AssertUnwindSafe(|| Chain::open(store, &spec()).map(drop)));
         assert!(!matches!(outcome, Ok(Ok(()))));
@@ -182,12 +117,12 @@ fn a_fault_while_the_genesis_block_is_written_leaves_an_empty_or_a_whole_chain()
 
 #[tokio::test]
 async fn a_full_disk_makes_the_ledger_read_only_until_there_is_space() {
-    let store = Faulty::new(Arc::new(MemoryStore::new()), None);
+    let store = FaultyStore::new(Arc::new(MemoryStore::new()), None);
     let node = Node::start(Arc::clone(&store) as Arc<dyn Store>, quick());
     let wallet = Wallet::new(0);
     node.mine(wallet.transfer(0, SINK, 1)).await;
 
-    store.full.store(true, Ordering::Relaxed);
+    store.fill();
     let waiting = node
         .ledger
         .submit(wallet.transfer(1, SINK, 1))
@@ -217,7 +152,7 @@ async fn a_full_disk_makes_the_ledger_read_only_until_there_is_space() {
         .unwrap();
     assert_eq!(nonce, 1);
 
-    store.full.store(false, Ordering::Relaxed);
+    store.make_room();
     let receipt = node.ledger.wait_mined(waiting, SOON).await.unwrap();
     assert_eq!(receipt.block_number, Some(2));
     assert_eq!(node.ledger.health(), Health::Running);

@@ -1,5 +1,5 @@
 //! The whole ledger, on a store in memory and on disk.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod chain;
 mod crash;

@@ -8,12 +8,9 @@ use alloy::{
 };
 use phytomer_ledger::{Chain, Config, HistoryConfig, OpenError, QueryError};
 use phytomer_primitives::BlockNumber;
-use phytomer_store::{Batch, KeyRange, MemoryStore, Order, Store, Table};
+use phytomer_store::{Batch, Fault, FaultyStore, KeyRange, MemoryStore, Order, Store, Table};
 
-use crate::{
-    faults::{Fault, Faulty},
-    support::{Node, SINK, Wallet, counter, disk, quick, spec},
-};
+use crate::support::{Node, SINK, Wallet, counter, disk, quick, spec};
 
 /// Deploys the counter and calls it; returns its address.
 async fn count(node: &Node, calls: u64) -> Address {
@@ -142,7 +139,7 @@ async fn a_fault_while_tries_are_made_leaves_a_store_that_can_be_opened() {
     for fault in [Fault::Refused, Fault::DiesBefore, Fault::DiesAfter] {
         for at in 0..2 {
             strip(&*whole);
-            let faulty = Faulty::new(Arc::clone(&whole), Some((at, fault)));
+            let faulty = FaultyStore::new(Arc::clone(&whole), Some((at, fault)));
             let opened = std::panic::AssertUnwindSafe(|| Chain::open(faulty, &spec()).map(drop));
             let outcome = std::panic::catch_unwind(opened);
             assert!(!matches!(outcome, Ok(Ok(()))), "{fault:?} at write {at}");

@@ -244,18 +244,19 @@ pub struct EvidenceList {
     pub evidence: Vec<EvidenceView>,
 }
 
-/// A proof that a producer signed two events for one place of one log.
+/// A proof that a producer signed two events for one place of one log, or a checkpoint over an event
+/// with a false signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EvidenceView {
     /// The stream.
     pub stream: String,
-    /// Who contradicted itself.
+    /// Who broke its word.
     pub producer: String,
     /// Which of the producer's logs.
     pub epoch: u64,
-    /// The place that was used twice.
+    /// The place that was used twice, or that has the false signature.
     pub offset: u64,
-    /// The hashes of the two events, in lower hex.
+    /// The hashes of the two events, or of the one whose signature is false; lower hex.
     pub events: Vec<String>,
 }
 

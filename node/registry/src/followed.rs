@@ -56,10 +56,10 @@ impl Followed {
         let mut logs = self.logs.lock().await;
         let mut words = Vec::new();
         let stream = CERTIFICATES_STREAM.parse().map_err(StreamError::from)?;
-        for log in streams.logs(&stream) {
-            if log.origin != Origin::Peer {
-                continue;
-            }
+        let mut held = streams.logs(&stream);
+        held.retain(|log| log.origin == Origin::Peer);
+        keep_only(&mut logs, held.iter().map(|log| log.key));
+        for log in held {
             let reading = logs.entry(log.key).or_default();
             catch_up(streams, &log, reading).await?;
             words.extend(reading.book.told(credential).map(|told| Word {
@@ -70,6 +70,12 @@ impl Followed {
         }
         Ok(words)
     }
+}
+
+/// Forgets the logs that this node no longer holds, such as those of epochs that are over.
+fn keep_only(logs: &mut BTreeMap<LogKey, Reading>, held: impl Iterator<Item = LogKey>) {
+    let held: BTreeSet<LogKey> = held.collect();
+    logs.retain(|key, _| held.contains(key));
 }
 
 /// Reads what came since the last time.
@@ -92,10 +98,12 @@ async fn catch_up(streams: &Streams, log: &LogInfo, reading: &mut Reading) -> Re
     Ok(())
 }
 
-/// The certificates of one operator's log.
+/// The certificates of one operator's log: no more than its events have bytes, whatever they say.
 #[derive(Debug, Default)]
 pub(crate) struct Book {
     lots: BTreeMap<CertificateId, Lot>,
+    /// The lot that was split and into how many, by the first of them: their ids follow each other.
+    splits: BTreeMap<CertificateId, (CertificateId, u64)>,
     by_credential: HashMap<B256, CertificateId>,
 }
 
@@ -141,8 +149,8 @@ impl Book {
             "certificate.split" => {
                 let count = text(data, "count").and_then(|count| count.parse::<u64>().ok());
                 let first = id(data, "firstChild");
-                for child in first.zip(count).into_iter().flat_map(children) {
-                    self.lots.entry(child).or_default().parents = vec![certificate];
+                if let (Some(first), Some(count)) = (first, count) {
+                    self.splits.insert(first, (certificate, count));
                 }
             }
             "certificate.merged" => {
@@ -176,27 +184,29 @@ impl Book {
         let mut seen = BTreeSet::from([id]);
         let mut waiting = vec![id];
         while let Some(next) = waiting.pop() {
-            let Some(lot) = self.lots.get(&next) else {
-                continue;
-            };
+            let lot = self.lots.get(&next);
             let descends = |cause: &&StatusCause| {
                 next == id || matches!(cause.status, Status::Suspended | Status::Revoked)
             };
-            if let Some(cause) = lot.status.as_ref().filter(descends) {
+            let status = lot.and_then(|lot| lot.status.as_ref());
+            if let Some(cause) = status.filter(descends) {
                 return Some(cause.clone());
             }
-            if seen.len() < LINEAGE_NODES_MAX {
-                waiting.extend(lot.parents.iter().filter(|parent| seen.insert(**parent)));
+            let merged = lot.into_iter().flat_map(|lot| lot.parents.iter().copied());
+            for parent in merged.chain(self.split_from(next)) {
+                if seen.len() < LINEAGE_NODES_MAX && seen.insert(parent) {
+                    waiting.push(parent);
+                }
             }
         }
         None
     }
-}
 
-/// The children of a split: their ids follow each other.
-fn children((first, count): (CertificateId, u64)) -> impl Iterator<Item = CertificateId> {
-    let count = count.min(LINEAGE_NODES_MAX as u64);
-    (first.0..first.0.saturating_add(count)).map(CertificateId)
+    /// The lot that this one was split from.
+    fn split_from(&self, id: CertificateId) -> Option<CertificateId> {
+        let (first, (parent, count)) = self.splits.range(..=id).next_back()?;
+        (id.0 - first.0 < *count).then_some(*parent)
+    }
 }
 
 /// The status that an event sets; nothing where the lot is active again.
@@ -279,6 +289,44 @@ mod tests {
         );
         set(&mut book, "1", "active");
         assert_eq!(book.told(HASH).unwrap().cause, None);
+    }
+
+    #[test]
+    fn a_split_reaches_its_children_and_no_others_and_takes_no_room_for_them() {
+        let hash = B256::repeat_byte(1);
+        for (id, descends) in [
+            (99, false),
+            (100, true),
+            (1_000_099, true),
+            (1_000_100, false),
+        ] {
+            let mut book = Book::default();
+            let into = json!({"firstChild": "100", "count": "1000000"});
+            book.apply(0, &event("certificate.split", "7", &into));
+            set(&mut book, "7", "revoked");
+            let issued = json!({"credentialHash": hash});
+            book.apply(1, &event("certificate.issued", &id.to_string(), &issued));
+            assert_eq!(book.told(hash).unwrap().cause.is_some(), descends, "{id}");
+            assert!(book.lots.len() <= 2);
+        }
+    }
+
+    #[test]
+    fn epochs_that_are_no_longer_held_are_forgotten() {
+        let log = |number| {
+            let id = phytomer_streams::LogId {
+                stream: CERTIFICATES_STREAM.parse().unwrap(),
+                producer: OperatorId::from_bytes([3; 32]),
+                epoch: phytomer_streams::Epoch(number),
+            };
+            id.key()
+        };
+        let mut logs = BTreeMap::new();
+        for number in 0..100 {
+            logs.entry(log(number)).or_insert_with(Reading::default);
+            keep_only(&mut logs, [log(number)].into_iter());
+        }
+        assert_eq!(logs.into_keys().collect::<Vec<_>>(), [log(99)]);
     }
 
     #[test]

@@ -90,6 +90,20 @@ async fn start(config: Config, parts: Parts, shutdown: CancellationToken) -> Res
         tasks: TaskTracker::new(),
         shutdown,
     };
+    let store = Arc::clone(&base.store);
+    base.metrics.sampled(
+        "phytomer_store_memory_bytes",
+        "Memory of the database: written and not yet sorted to disk, read, about open files.",
+        "of",
+        move || {
+            let used = store.memory_use();
+            vec![
+                ("buffers", used.buffers),
+                ("cache", used.cache),
+                ("files", used.files),
+            ]
+        },
+    )?;
     let ledger = ledger(&base, config.ledger.clone(), &parts.spec)?;
     let model = Recogniser::shipped()?;
     let recogniser = phytomer_inference::spawn(
@@ -389,6 +403,10 @@ fn probes(ledger: &Ledger, network: &NetworkServices) -> Vec<Probe> {
             }
             StreamsHealth::Failed { reason } => Err(format!(
                 "no event is taken, because {reason}; repair the cause, then restart the node"
+            )),
+            StreamsHealth::Faulty { task, reason } => Err(format!(
+                "the task `{task}` of the event streams panicked ({reason}) and is tried again; if \
+                 this stays, restart the node; report it"
             )),
             StreamsHealth::Stopped => {
                 Err("the event streams have stopped; start the node again".into())

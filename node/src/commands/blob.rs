@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use color_eyre::eyre::{Result, WrapErr, ensure};
+use color_eyre::eyre::{Result, WrapErr, bail, ensure};
 use phytomer_api::BlobView;
 use tokio::fs::File;
 
 use super::NodeArgs;
+use super::peers::why_alone;
+use crate::client::Client;
 use crate::output;
 
 /// How often a blob that is coming is asked after, at most.
@@ -38,7 +40,7 @@ pub(crate) enum Action {
     /// Get content, from the node's peers where the node does not hold it.
     Get {
         /// Its hash: 64 hex digits.
-        #[arg(value_name = "HASH")]
+        #[arg(value_name = "HASH", value_parser = parse_hash)]
         id: String,
         /// Where to write it; to standard output where absent.
         #[arg(long, short = 'o', value_name = "FILE")]
@@ -47,7 +49,7 @@ pub(crate) enum Action {
     /// Say what the node knows of a blob.
     Stat {
         /// Its hash: 64 hex digits.
-        #[arg(value_name = "HASH")]
+        #[arg(value_name = "HASH", value_parser = parse_hash)]
         id: String,
         /// Print one JSON object.
         #[arg(long)]
@@ -98,21 +100,34 @@ pub(crate) async fn run(args: Args, data_dir: Option<PathBuf>) -> Result<()> {
     }
 }
 
+/// The hash as the node writes it.
+fn parse_hash(text: &str) -> Result<String, &'static str> {
+    if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err("this is not the hash of a blob, which has 64 hex digits; `phytomer blob ls` shows some")
+}
+
 /// Has the node fetch a blob that it does not hold, with a line of progress on standard error.
-async fn wait_for(client: &crate::client::Client, id: &str) -> Result<()> {
+async fn wait_for(client: &Client, id: &str) -> Result<()> {
     for _ in 0..FETCH_ROUNDS_MAX {
         if client.blob_stat(id).await.is_ok_and(|blob| blob.complete) {
             return Ok(());
+        }
+        let network = client.network().await?;
+        if network.peers.total == 0 {
+            let (fact, remedy) = why_alone(&network);
+            bail!(
+                "the node does not hold the blob and has no peers to fetch it from: {fact}; \
+                 {remedy} (`phytomer peers` shows them; `phytomer dev --join ADDRESS` starts a \
+                 node that has one)"
+            );
         }
         let blob = client.fetch_blob(id).await?;
         if blob.complete {
             return Ok(());
         }
-        output::progress(&format!(
-            "{} of {}",
-            size(blob.held_bytes),
-            size(blob.bytes)
-        ));
+        output::progress(&progress(&blob));
     }
     ensure!(
         client.blob_stat(id).await?.complete,
@@ -121,8 +136,17 @@ async fn wait_for(client: &crate::client::Client, id: &str) -> Result<()> {
     Ok(())
 }
 
+/// How far a blob has come that is not complete.
+fn progress(blob: &BlobView) -> String {
+    // Only content without bytes has none, and that is complete once somebody is found who has it.
+    if blob.bytes == 0 {
+        return "looking for a provider …".into();
+    }
+    format!("{} of {}", size(blob.held_bytes), size(blob.bytes))
+}
+
 /// Writes a blob into a new file; nothing is left of one that was cut off.
-async fn read_to(client: &crate::client::Client, id: &str, path: &Path) -> Result<u64> {
+async fn read_to(client: &Client, id: &str, path: &Path) -> Result<u64> {
     let mut file = File::create(path)
         .await
         .wrap_err_with(|| format!("writing {}", path.display()))?;
@@ -171,11 +195,33 @@ fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::size;
+    use super::*;
 
     #[test]
     fn sizes_are_told_at_a_glance() {
         let sizes = [1_023, 1_536, 5 << 20, 3 << 30].map(size);
         assert_eq!(sizes, ["1023 B", "1.5 KiB", "5.0 MiB", "3.00 GiB"]);
+    }
+
+    #[test]
+    fn the_size_is_told_once_it_is_known() {
+        let blob = |bytes, held_bytes| BlobView {
+            id: "0".repeat(64),
+            bytes,
+            complete: false,
+            held_bytes,
+            pinned: false,
+        };
+        assert!(progress(&blob(0, 0)).starts_with("looking for a provider"));
+        assert_eq!(progress(&blob(2_048, 0)), "0 B of 2.0 KiB");
+    }
+
+    #[test]
+    fn a_hash_is_64_hex_digits() {
+        let hash = "AB".repeat(32);
+        assert_eq!(parse_hash(&hash), Ok(hash.to_lowercase()));
+        for text in ["", "nonsense", &hash[1..], &"g".repeat(64)] {
+            assert!(parse_hash(text).is_err(), "{text}");
+        }
     }
 }

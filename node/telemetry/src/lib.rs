@@ -31,11 +31,13 @@
 mod error;
 mod logs;
 mod metrics;
+mod part;
 mod process;
 
 pub use error::Error;
 pub use logs::{LogConfig, LogFormat, init};
 pub use metrics::{LATENCY_BUCKETS_S, METRICS_CONTENT_TYPE, MetricsRegistry, SIZE_BUCKETS_BYTES};
+pub use part::PartMetrics;
 pub use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
 };

@@ -1,13 +1,14 @@
 //! The registry of metrics: one per program, read at `/metrics`.
 
-use prometheus::core::Collector;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use crate::Error;
 use crate::process::ProcessCollector;
+use crate::{Error, PartMetrics};
 
 /// The content type of what [`MetricsRegistry::encode`] returns.
 pub const METRICS_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -51,6 +52,12 @@ impl MetricsRegistry {
             .register(Box::new(ProcessCollector::new()))
             .expect("an empty registry takes the first collector");
         Self(registry)
+    }
+
+    /// Registers under `phytomer_<part>_`, for the crate whose part this is.
+    #[must_use]
+    pub const fn part(&self, part: &'static str) -> PartMetrics<'_> {
+        PartMetrics::new(self, part)
     }
 
     /// A count of things that have happened.
@@ -142,6 +149,26 @@ impl MetricsRegistry {
             .map_err(Error::Encode)
     }
 
+    /// Whole figures that differ in `label`, read by `read` whenever metrics are read: each with
+    /// its label's value.
+    ///
+    /// # Errors
+    /// As [`Self::counter`].
+    pub fn sampled(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+        read: impl Fn() -> Vec<(&'static str, u64)> + Send + Sync + 'static,
+    ) -> Result<(), Error> {
+        let gauges = IntGaugeVec::new(Opts::new(name, help), &[label]);
+        let sampled = gauges.and_then(|gauges| self.0.register(Box::new(Sampled { gauges, read })));
+        sampled.map_err(|source| Error::Register {
+            name: name.into(),
+            source,
+        })
+    }
+
     /// The registry underneath, for a collector that is none of the above.
     pub fn inner(&self) -> &Registry {
         &self.0
@@ -157,6 +184,26 @@ impl MetricsRegistry {
                 name: name.into(),
                 source,
             })
+    }
+}
+
+/// Figures that are read when they are asked for.
+struct Sampled<F> {
+    gauges: IntGaugeVec,
+    read: F,
+}
+
+impl<F: Fn() -> Vec<(&'static str, u64)> + Send + Sync> Collector for Sampled<F> {
+    fn desc(&self) -> Vec<&Desc> {
+        self.gauges.desc()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        for (value, figure) in (self.read)() {
+            let figure = i64::try_from(figure).unwrap_or(i64::MAX);
+            self.gauges.with_label_values(&[value]).set(figure);
+        }
+        self.gauges.collect()
     }
 }
 
@@ -215,5 +262,23 @@ mod tests {
                 .counter("no name", "Spaces are not allowed.")
                 .is_err()
         );
+    }
+
+    #[test]
+    fn what_is_sampled_is_read_each_time() {
+        let registry = MetricsRegistry::new();
+        let asked = std::sync::atomic::AtomicU64::new(0);
+        let read = move || {
+            let figure = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            vec![("cache", figure)]
+        };
+        let (name, help) = ("phytomer_test_bytes", "Bytes.");
+        registry.sampled(name, help, "of", read).unwrap();
+        assert!(registry.sampled(name, help, "of", Vec::new).is_err());
+        for figure in 0..2 {
+            let line = format!("\nphytomer_test_bytes{{of=\"cache\"}} {figure}\n");
+            let text = registry.encode().unwrap();
+            assert!(text.contains(&line), "{text}");
+        }
     }
 }

@@ -99,6 +99,20 @@ impl Network {
         self.json(self.http.get(url)).1
     }
 
+    /// Bytes that a node's database holds in memory, by its own account.
+    pub(crate) fn database_bytes(&self, number: usize) -> u64 {
+        let url = format!("{}/metrics", self.nodes[number].url());
+        let text = self.runtime.block_on(async {
+            let answer = self.http.get(url).send().await.unwrap();
+            answer.text().await.unwrap()
+        });
+        let figures = text.lines().filter_map(|line| {
+            let figure = line.strip_prefix("phytomer_store_memory_bytes{")?;
+            Some(figure.rsplit(' ').next()?.parse::<u64>().unwrap())
+        });
+        figures.sum()
+    }
+
     /// Posts as the operator; it must be taken.
     pub(crate) fn post(&self, number: usize, path: &str, body: &Value) -> Value {
         let token = std::fs::read_to_string(self.dir(number).join("operator.token")).unwrap();
@@ -498,8 +512,11 @@ fn who_asks_for_nothing_sensible_is_told_what_to_do() {
     fails(&["stream", "read", "nothing"], "no events");
     fails(&["stream", "append", "Ledger!", "x"], "a-z");
     fails(&["stream", "append", "ledger", "x"], "node itself");
-    fails(&["blob", "get", "nonsense"], "64 lower hex digits");
-    fails(&["blob", "get", &"0".repeat(64)], "peers");
+    fails(&["blob", "get", "nonsense"], "64 hex digits");
+    fails(&["blob", "get", &"0".repeat(64)], "phytomer peers");
+    // What is no hash is refused before the node or its token is looked for.
+    let no_hash = phytomer(&["blob", "stat", "nonsense", "--token-file", "/nowhere"]);
+    assert!(String::from_utf8_lossy(&no_hash.stderr).contains("64 hex digits"));
     let no_genesis = phytomer(&[
         "dev",
         "--join",

@@ -1,12 +1,15 @@
 //! How fast content goes from node to node, beside what the machine can do at all.
 //!
-//! `cargo bench --profile dev -p phytomer-blobs --bench transfer`; `TRANSFER_MIB` sets the size (256),
-//! `TRANSFER_RUNS` how often each figure is taken (3; the median is shown), `TRANSFER_DIR` the
-//! folder (the system's temporary one). Two nodes, each with a runtime, a folder and a loopback
-//! socket of its own; the time is that of `fetch(id).wait()`: found, received, verified, synced.
+//! `cargo bench -p phytomer-blobs --bench transfer`; `TRANSFER_MIB` sets the size (256),
+//! `TRANSFER_RUNS` how often each figure is taken (3; the fastest is shown), `TRANSFER_DIR` the
+//! folder of files (the system's temporary one), `TRANSFER_MEMORY` one that is memory (`/dev/shm`),
+//! `TRANSFER_ONLY` the rows. Two nodes, each with a runtime, a folder and a loopback socket of its
+//! own; the time is that of `fetch(id).wait()`: found, received, verified, synced. Beside the speed
+//! stands what each side used of the processors: the kernel's part is in it.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -28,104 +31,145 @@ const BUFFER_BYTES: usize = phytomer_wire::blobs::SPAN_BYTES as usize;
 /// Worker threads of each node's runtime.
 const THREADS: usize = 2;
 
+const TCP: &str = "/ip4/127.0.0.1/tcp/0";
+const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
+
+/// A figure's name, the one that it is compared with, and how it is taken.
+type Row<'a> = (&'a str, Option<&'a str>, &'a dyn Fn() -> Took);
+
 fn main() {
     let size = env("TRANSFER_MIB", 256) << 20;
     let runs = env("TRANSFER_RUNS", 3);
-    let dir = std::env::var_os("TRANSFER_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
-    let dir = tempfile::tempdir_in(dir).unwrap();
-    let source = dir.path().join("source");
+    let folder = |name, default: PathBuf| {
+        let parent = std::env::var_os(name).map_or(default, PathBuf::from);
+        tempfile::tempdir_in(parent).unwrap()
+    };
+    let files = folder("TRANSFER_DIR", std::env::temp_dir());
+    let memory = folder("TRANSFER_MEMORY", "/dev/shm".into());
+    let source = files.path().join("source");
     let id = write_source(&source, size);
     println!(
-        "{} MiB, median of {runs}, {THREADS} threads a node",
+        "{} MiB, fastest of {runs}, {THREADS} threads a node",
         size >> 20
     );
-    let only = std::env::var("TRANSFER_ONLY").unwrap_or_default();
-    let mut tcp = None;
-    let mut copy = None;
-    let rows: [(&str, &dyn Fn() -> Took); 7] = [
-        ("BLAKE3, one thread", &|| hash(size)),
-        ("loopback TCP, memory to memory", &|| raw(size)),
-        ("loopback TCP, file to file, synced", &|| {
-            raw_files(dir.path(), &source)
+    let (files, memory) = (files.path(), memory.path());
+    let blob = |dir: &Path, wire| blob(dir, &source, id, wire);
+    let rows: [Row; 10] = [
+        ("BLAKE3, one thread", None, &|| hash(size)),
+        ("add a file", None, &|| add(files, &source)),
+        ("memory: loopback TCP", Some("memory"), &|| raw(size)),
+        ("memory: blob within the process", None, &|| {
+            blob(memory, Wire::Channel)
         }),
-        ("add a file", &|| add(dir.path(), &source)),
-        ("blob over a channel within the process", &|| {
-            blob(dir.path(), &source, id, Wire::Channel)
+        ("memory: blob over TCP", None, &|| {
+            blob(memory, Wire::Address(TCP))
         }),
-        ("blob over TCP", &|| {
-            blob(
-                dir.path(),
-                &source,
-                id,
-                Wire::Address("/ip4/127.0.0.1/tcp/0"),
-            )
+        ("memory: blob over QUIC", None, &|| {
+            blob(memory, Wire::Address(QUIC))
         }),
-        ("blob over QUIC", &|| {
-            blob(
-                dir.path(),
-                &source,
-                id,
-                Wire::Address("/ip4/127.0.0.1/udp/0/quic-v1"),
-            )
+        ("files: loopback TCP, synced", Some("files"), &|| {
+            raw_files(files, &source)
+        }),
+        ("files: blob within the process", None, &|| {
+            blob(files, Wire::Channel)
+        }),
+        ("files: blob over TCP", None, &|| {
+            blob(files, Wire::Address(TCP))
+        }),
+        ("files: blob over QUIC", None, &|| {
+            blob(files, Wire::Address(QUIC))
         }),
     ];
-    for (position, (name, run)) in rows.into_iter().enumerate() {
-        if !name.contains(&only) && position != 1 {
+    let only = std::env::var("TRANSFER_ONLY").unwrap_or_default();
+    let mut peers: HashMap<&str, f64> = HashMap::new();
+    for (name, is_peer, run) in rows {
+        if !name.contains(&only) && is_peer.is_none() {
             continue;
         }
-        let mut times: Vec<Took> = (0..runs).map(|_| run()).collect();
-        times.sort_by_key(|took| took.wall);
-        let took = &times[times.len() / 2];
+        let took = (0..runs).map(|_| run()).min_by_key(|took| took.wall);
+        let took = took.unwrap();
         #[allow(clippy::cast_precision_loss, reason = "a figure for people")]
-        let megabytes = size as f64 / 1e6;
-        let speed = megabytes / took.wall.as_secs_f64();
-        let work = took.cpu.as_secs_f64() * 1e6 / megabytes;
-        match position {
-            1 => tcp = Some(speed),
-            2 => copy = Some(speed),
-            _ => {}
+        let gigabytes = size as f64 / 1e9;
+        let speed = gigabytes * 1e3 / took.wall.as_secs_f64();
+        let work = |cpu: Duration| cpu.as_secs_f64() / gigabytes;
+        if let Some(kind) = is_peer {
+            peers.insert(kind, speed);
         }
-        let share =
-            |of: Option<f64>| of.map_or_else(String::new, |of| format!("{:.2}", speed / of));
+        let kind = name.split_once(':').map_or("", |(kind, _)| kind);
+        let share = peers
+            .get(kind)
+            .map_or_else(String::new, |peer| format!("{:>5.2} of TCP", speed / peer));
         println!(
-            "{name:<40} {speed:>7.0} MB/s {work:>7.0} us CPU/MB {:>5} of TCP {:>5} of file to file",
-            share(tcp),
-            share(copy)
+            "{name:<34} {speed:>6.0} MB/s   CPU s/GB: {:>5.2} sends {:>5.2} takes   {share}",
+            work(took.sender),
+            work(took.taker)
         );
     }
 }
 
-/// How long something took, and how much of the processors' time.
+/// How long something took, and how much of the processors' time on either side.
 struct Took {
     wall: Duration,
-    cpu: Duration,
+    sender: Duration,
+    taker: Duration,
 }
 
-struct Began(Instant, Duration);
+struct Began(Instant, Duration, Duration);
 
 impl Began {
     fn now() -> Self {
-        Self(Instant::now(), cpu_time())
+        let (sender, taker) = (cpu_time(SENDER), cpu_time(TAKER) + cpu_time(MAIN));
+        Self(Instant::now(), sender, taker)
     }
 
     fn took(&self) -> Took {
+        let wall = self.0.elapsed();
         Took {
-            wall: self.0.elapsed(),
-            cpu: cpu_time() - self.1,
+            wall,
+            sender: cpu_time(SENDER).saturating_sub(self.1),
+            taker: (cpu_time(TAKER) + cpu_time(MAIN)).saturating_sub(self.2),
         }
     }
 }
 
-/// What this process has used, from fields 14 and 15 of proc_pid_stat(5), in ticks of 10 ms.
-fn cpu_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields = stat.rsplit(')').next().unwrap().split_whitespace();
-    let ticks: u64 = fields
-        .skip(11)
-        .take(2)
-        .map(|field| field.parse::<u64>().unwrap())
-        .sum();
-    Duration::from_millis(10 * ticks)
+/// Names of threads.
+const SENDER: &str = "sender";
+const TAKER: &str = "taker";
+const MAIN: &str = "transfer";
+
+/// What the threads have used whose names begin so: the first field of their `schedstat`, in
+/// nanoseconds (Linux, Documentation/scheduler/sched-stats.rst).
+fn cpu_time(name: &str) -> Duration {
+    let mut used = 0;
+    for task in std::fs::read_dir("/proc/self/task").unwrap() {
+        let path = task.unwrap().path();
+        let read = |file| std::fs::read_to_string(path.join(file));
+        // A thread may have ended meanwhile.
+        let (Ok(comm), Ok(stat)) = (read("comm"), read("schedstat")) else {
+            continue;
+        };
+        if comm.starts_with(name) {
+            let field = stat.split_whitespace().next().unwrap();
+            used += field.parse::<u64>().unwrap();
+        }
+    }
+    Duration::from_nanos(used)
+}
+
+/// Runs one side of a plain copy.
+fn sender(send: impl FnOnce() + Send + 'static) -> impl FnOnce() -> Duration {
+    let thread = std::thread::Builder::new().name(SENDER.into());
+    let (done, ended) = std::sync::mpsc::channel();
+    let thread = thread.spawn(move || {
+        send();
+        done.send(cpu_time(SENDER)).unwrap();
+    });
+    let thread = thread.unwrap();
+    move || {
+        let used = ended.recv().unwrap();
+        thread.join().unwrap();
+        used
+    }
 }
 
 fn env(name: &str, default: usize) -> usize {
@@ -169,7 +213,7 @@ fn pair() -> (TcpStream, TcpStream) {
 
 fn raw(size: usize) -> Took {
     let (mut from, mut to) = pair();
-    let sender = std::thread::spawn(move || {
+    let sender = sender(move || {
         let buffer = vec![7; BUFFER_BYTES];
         for _ in 0..size / BUFFER_BYTES {
             from.write_all(&buffer).unwrap();
@@ -178,15 +222,15 @@ fn raw(size: usize) -> Took {
     let mut buffer = vec![0; BUFFER_BYTES];
     let began = Began::now();
     while to.read(&mut buffer).unwrap() > 0 {}
-    let took = began.took();
-    sender.join().unwrap();
+    let mut took = began.took();
+    took.sender = sender();
     took
 }
 
 fn raw_files(dir: &Path, source: &Path) -> Took {
     let (mut from, mut to) = pair();
     let mut source = File::open(source).unwrap();
-    let sender = std::thread::spawn(move || {
+    let sender = sender(move || {
         let mut buffer = vec![0; BUFFER_BYTES];
         loop {
             match source.read(&mut buffer).unwrap() {
@@ -206,8 +250,8 @@ fn raw_files(dir: &Path, source: &Path) -> Took {
         }
     }
     copy.sync_data().unwrap();
-    let took = began.took();
-    sender.join().unwrap();
+    let mut took = began.took();
+    took.sender = sender();
     std::fs::remove_file(path).unwrap();
     took
 }
@@ -229,6 +273,7 @@ impl Node {
     fn start(dir: PathBuf, wire: &Wire, fabric: &Fabric, byte: u8) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
+            .thread_name(if byte == 1 { SENDER } else { TAKER })
             .enable_all()
             .build()
             .unwrap();

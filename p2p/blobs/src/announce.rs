@@ -1,6 +1,6 @@
 //! Tells the network what is here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub(crate) enum Presence {
 }
 
 /// What the network has yet to be told: the last word on each blob, so it never holds more than
-/// there are blobs.
+/// there are blobs. Where the network takes no more, the newest content counts.
 #[derive(Default)]
 pub(crate) struct Announcer {
     untold: Mutex<BTreeMap<BlobId, Presence>>,
@@ -39,19 +39,18 @@ impl Announcer {
 
     /// Tells the network, for as long as there is one.
     pub(crate) async fn run(self: Arc<Self>, network: Arc<dyn Network>) {
+        let mut provided = Provided::default();
         loop {
             let Some((id, presence)) = self.next() else {
                 self.news.notified().await;
                 continue;
             };
-            let key = *id.as_bytes();
-            let told = match presence {
-                Presence::Here => network.provide(key).await,
-                Presence::Gone => network.withdraw(key).await,
-            };
-            match told {
+            match provided.tell(&*network, id, presence).await {
                 Ok(()) => {}
                 Err(NetworkError::Closed) => return,
+                Err(error @ NetworkError::TooManyProvided { .. }) => {
+                    debug!(%id, %error, "content is found by connected peers alone");
+                }
                 Err(error) => {
                     debug!(%id, ?presence, %error, "the network could not be told");
                     // A later word on this blob counts more.
@@ -64,5 +63,50 @@ impl Announcer {
 
     fn next(&self) -> Option<(BlobId, Presence)> {
         self.untold.lock().pop_first()
+    }
+}
+
+/// What the network was told is here, in the order in which it was told last.
+#[derive(Default)]
+struct Provided {
+    turns: BTreeMap<u64, BlobId>,
+    turn_of: HashMap<BlobId, u64>,
+    turn: u64,
+}
+
+impl Provided {
+    /// Tells the network of one blob. Where that takes no more, what was told first gives way.
+    async fn tell(
+        &mut self,
+        network: &dyn Network,
+        id: BlobId,
+        presence: Presence,
+    ) -> Result<(), NetworkError> {
+        if presence == Presence::Gone {
+            self.remove(id);
+            return network.withdraw(*id.as_bytes()).await;
+        }
+        let mut told = network.provide(*id.as_bytes()).await;
+        if let Err(NetworkError::TooManyProvided { .. }) = told
+            && let Some((_, oldest)) = self.turns.pop_first()
+        {
+            self.turn_of.remove(&oldest);
+            network.withdraw(*oldest.as_bytes()).await?;
+            told = network.provide(*id.as_bytes()).await;
+        }
+        told.map(|()| self.insert(id))
+    }
+
+    fn insert(&mut self, id: BlobId) {
+        self.remove(id);
+        self.turn += 1;
+        self.turns.insert(self.turn, id);
+        self.turn_of.insert(id, self.turn);
+    }
+
+    fn remove(&mut self, id: BlobId) {
+        if let Some(turn) = self.turn_of.remove(&id) {
+            self.turns.remove(&turn);
+        }
     }
 }

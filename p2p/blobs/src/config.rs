@@ -72,7 +72,8 @@ pub struct ServeConfig {
     /// Streams of one peer that may be open at once.
     pub peer_streams_max: usize,
     /// Requests that are answered at once, a quarter of them (but at least one) for one peer at
-    /// most; more wait their turn, in the order in which they came.
+    /// most; more wait their turn, in the order in which they came. While one waits, the slowest
+    /// that is answered makes way for it.
     pub transfers_max: usize,
     /// How long a request waits for its turn before the peer is told to come later, in
     /// milliseconds. Peers should have more patience than that: see `fetch.stall_timeout_ms`.

@@ -22,26 +22,23 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn register(registry: &MetricsRegistry) -> Result<Self, Error> {
-        let counter = |name: &str, help: &str| registry.counter(&full(name), help);
-        let gauge = |name: &str, help: &str| registry.gauge(&full(name), help);
-        let family =
-            |name: &str, help: &str, label: &str| registry.counters(&full(name), help, &[label]);
+        let part = registry.part("blobs");
         Ok(Self {
-            blobs: gauge("kept", "Blobs on this node, complete or begun.")?,
-            used: gauge("used_bytes", "Bytes set aside for blobs.")?,
-            pinned: gauge("pinned_bytes", "Bytes set aside for pinned blobs.")?,
-            added: counter("added_total", "Blobs added on this node.")?,
-            evicted: counter("evicted_total", "Blobs that went to make room.")?,
-            damaged: counter("damaged_total", "Blobs found damaged on disk.")?,
-            fetches: family("fetches_total", "Fetches that ended.", "outcome")?,
-            fetched: counter(
+            blobs: part.gauge("kept", "Blobs on this node, complete or begun.")?,
+            used: part.gauge("used_bytes", "Bytes set aside for blobs.")?,
+            pinned: part.gauge("pinned_bytes", "Bytes set aside for pinned blobs.")?,
+            added: part.counter("added_total", "Blobs added on this node.")?,
+            evicted: part.counter("evicted_total", "Blobs that went to make room.")?,
+            damaged: part.counter("damaged_total", "Blobs found damaged on disk.")?,
+            fetches: part.family("fetches_total", "Fetches that ended.", "outcome")?,
+            fetched: part.counter(
                 "fetched_bytes_total",
                 "Verified bytes that came from peers.",
             )?,
-            served: counter("served_bytes_total", "Bytes of content sent to peers.")?,
-            serving: gauge("serving_streams", "Streams of peers that are open.")?,
-            refused: family("refused_total", "Streams and requests refused.", "reason")?,
-            faults: family("provider_faults_total", "Providers given up.", "fault")?,
+            served: part.counter("served_bytes_total", "Bytes of content sent to peers.")?,
+            serving: part.gauge("serving_streams", "Streams of peers that are open.")?,
+            refused: part.family("refused_total", "Streams and requests refused.", "reason")?,
+            faults: part.family("provider_faults_total", "Providers given up.", "fault")?,
         })
     }
 
@@ -50,8 +47,4 @@ impl Metrics {
         self.used.set(usage.used_bytes as i64);
         self.pinned.set(usage.pinned_bytes as i64);
     }
-}
-
-fn full(name: &str) -> String {
-    format!("phytomer_blobs_{name}")
 }

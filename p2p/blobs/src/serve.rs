@@ -2,6 +2,7 @@
 
 mod slots;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use tracing::{debug, error};
 use crate::library::Content;
 use crate::shared::Shared;
 use crate::{BlobId, Error};
-use slots::{Slot, Slots};
+use slots::{Slot, Slots, Turn};
 
 /// Why a stream ended before the peer ended it.
 #[derive(Debug, thiserror::Error)]
@@ -110,20 +111,22 @@ async fn serve(shared: &Arc<Shared>, slot: &Slot, mut stream: ByteStream) -> Res
             send(&mut stream, &have, limit).await?;
             continue;
         }
-        let mut transfer = Transfer {
+        let Some(turn) = slot.transfer(due).await else {
+            send(&mut stream, &gone(wanted.start), limit).await?;
+            continue;
+        };
+        let Opened::Here(content) = open(shared, slot, due, id).await else {
+            send(&mut stream, &gone(wanted.start), limit).await?;
+            continue;
+        };
+        let transfer = Transfer {
             shared,
+            content: Arc::new(content),
             stream: &mut stream,
             limit,
             span_time: slot.slots.span_time,
         };
-        let Some(_turn) = slot.transfer(due).await else {
-            transfer.send_gone(wanted.start).await?;
-            continue;
-        };
-        match open(shared, slot, due, id).await {
-            Opened::Here(content) => transfer.send(&Arc::new(content), wanted).await?,
-            Opened::Nothing | Opened::Busy => transfer.send_gone(wanted.start).await?,
-        }
+        transfer.send(&turn, wanted).await?;
     }
 }
 
@@ -189,9 +192,19 @@ async fn send<M: Message>(
     Ok(sent.await.map_err(|_| Ended::Stalled)??)
 }
 
+/// Says that a span is not given.
+fn gone(index: u64) -> SpanHead {
+    SpanHead {
+        index,
+        proof: Bytes::new(),
+        gone: true,
+    }
+}
+
 /// The answer to one question.
 struct Transfer<'a> {
     shared: &'a Arc<Shared>,
+    content: Arc<Content>,
     stream: &'a mut ByteStream,
     limit: Duration,
     /// How long a span may take on average.
@@ -204,26 +217,22 @@ type Reading = JoinHandle<(Vec<u8>, Result<Vec<u8>, Error>)>;
 impl Transfer<'_> {
     /// Sends spans, reading and checking the next one while one is under way. A peer that takes
     /// them too slowly is sent away between two of them, so that others have their turn.
-    async fn send(
-        &mut self,
-        content: &Arc<Content>,
-        wanted: std::ops::Range<u64>,
-    ) -> Result<(), Ended> {
+    async fn send(mut self, turn: &Turn<'_>, wanted: Range<u64>) -> Result<(), Ended> {
         let mut spare = Vec::new();
         let mut due = Instant::now() + self.limit;
-        let mut next = Some(self.read(content, wanted.start, Vec::new()));
+        let mut next = Some(self.read(wanted.start, Vec::new()));
         for span in wanted.clone() {
             let Some(reading) = next.take() else {
                 break;
             };
             let (piece, proof) = reading.await.map_err(|_| Error::Stopped)?;
-            if Instant::now() > due {
+            if Instant::now() > due || turn.is_over() {
                 debug!(span, "the peer takes content too slowly");
                 return self.send_gone(span).await;
             }
             due += self.span_time;
             if span + 1 < wanted.end {
-                next = Some(self.read(content, span + 1, std::mem::take(&mut spare)));
+                next = Some(self.read(span + 1, std::mem::take(&mut spare)));
             }
             let proof = match proof {
                 Ok(proof) => proof,
@@ -238,14 +247,11 @@ impl Transfer<'_> {
                 proof: proof.into(),
                 gone: false,
             };
-            let sent = timeout(self.limit, async {
-                codec::write(self.stream, &head).await?;
-                self.stream
-                    .write_all(&piece)
-                    .await
-                    .map_err(FrameError::from)
-            });
-            sent.await.map_err(|_| Ended::Stalled)??;
+            tokio::select! {
+                sent = self.send_span(&head, &piece) => sent?,
+                () = turn.overdue() => return Err(Ended::Stalled),
+            }
+            turn.sent();
             self.shared.metrics.served.inc_by(piece.len() as u64);
             spare = piece;
         }
@@ -256,17 +262,20 @@ impl Transfer<'_> {
             .map_err(FrameError::from)?)
     }
 
-    async fn send_gone(&mut self, index: u64) -> Result<(), Ended> {
-        let gone = SpanHead {
-            index,
-            proof: Bytes::new(),
-            gone: true,
-        };
-        send(self.stream, &gone, self.limit).await
+    async fn send_span(&mut self, head: &SpanHead, piece: &[u8]) -> Result<(), Ended> {
+        let sent = timeout(self.limit, async {
+            codec::write(self.stream, head).await?;
+            self.stream.write_all(piece).await.map_err(FrameError::from)
+        });
+        Ok(sent.await.map_err(|_| Ended::Stalled)??)
     }
 
-    fn read(&self, content: &Arc<Content>, span: u64, mut piece: Vec<u8>) -> Reading {
-        let content = Arc::clone(content);
+    async fn send_gone(&mut self, index: u64) -> Result<(), Ended> {
+        send(self.stream, &gone(index), self.limit).await
+    }
+
+    fn read(&self, span: u64, mut piece: Vec<u8>) -> Reading {
+        let content = Arc::clone(&self.content);
         self.shared.tasks.spawn_blocking(move || {
             let proof = if content.has(&(span..span + 1)) {
                 content.read(span, &mut piece)

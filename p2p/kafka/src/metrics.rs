@@ -18,32 +18,23 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn register(registry: &MetricsRegistry) -> Result<Self, Error> {
-        let counter = |name: &str, help: &str| registry.counter(&full(name), help);
-        let gauge = |name: &str, help: &str| registry.gauge(&full(name), help);
-        let family =
-            |name: &str, help: &str, label: &str| registry.counters(&full(name), help, &[label]);
+        let part = registry.part("kafka");
         Ok(Self {
-            connections: gauge("connections", "Open connections.")?,
-            refused: family(
+            connections: part.gauge("connections", "Open connections.")?,
+            refused: part.family(
                 "refused_connections_total",
                 "Connections that were closed by us.",
                 "reason",
             )?,
-            requests: family("requests_total", "Requests answered.", "api")?,
-            invalid_requests: counter(
-                "invalid_requests_total",
-                "Requests that could not be read.",
-            )?,
-            received_bytes: counter("received_bytes_total", "Bytes of requests.")?,
-            sent_bytes: counter("sent_bytes_total", "Bytes of answers.")?,
-            fetched: counter("fetched_events_total", "Events sent to consumers.")?,
-            produced: counter("produced_events_total", "Events taken from producers.")?,
-            groups: gauge("groups", "Consumer groups with members.")?,
-            members: gauge("group_members", "Members of consumer groups.")?,
+            requests: part.family("requests_total", "Requests answered.", "api")?,
+            invalid_requests: part
+                .counter("invalid_requests_total", "Requests that could not be read.")?,
+            received_bytes: part.counter("received_bytes_total", "Bytes of requests.")?,
+            sent_bytes: part.counter("sent_bytes_total", "Bytes of answers.")?,
+            fetched: part.counter("fetched_events_total", "Events sent to consumers.")?,
+            produced: part.counter("produced_events_total", "Events taken from producers.")?,
+            groups: part.gauge("groups", "Consumer groups with members.")?,
+            members: part.gauge("group_members", "Members of consumer groups.")?,
         })
     }
-}
-
-fn full(name: &str) -> String {
-    format!("phytomer_kafka_{name}")
 }

@@ -8,6 +8,7 @@ use libp2p::{Multiaddr, PeerId, autonat, mdns, relay, upnp};
 use phytomer_wire::Direction;
 
 use super::{Actor, setup};
+use crate::reach::Visited;
 use crate::{Reachability, address, backoff, peer};
 
 /// Relays that a node uses which cannot be reached directly.
@@ -42,11 +43,11 @@ impl Actor {
     }
 
     pub(super) fn tick_relays(&mut self, now_ms: u64) {
-        if self.reachability == Reachability::Unknown && self.is_asked_for_in_vain() {
+        if self.reach.state() == Reachability::Unknown && self.is_asked_for_in_vain() {
             tracing::debug!("nobody found a way back in time");
-            self.reachability = Reachability::Private;
+            self.reach.give_up();
         }
-        if self.reachability == Reachability::Private && self.reservations.len() < RELAYS_MAX {
+        if self.reach.state() == Reachability::Private && self.reservations.len() < RELAYS_MAX {
             let helps = |peer: &PeerId| self.identified.get(peer).is_some_and(|told| told.relays);
             let found = self.connections.values().find(|connection| {
                 connection.direction == Direction::Outbound
@@ -65,7 +66,7 @@ impl Actor {
                 self.reservations.insert(connection.peer, reservation);
             }
         }
-        if self.reachability == Reachability::Public {
+        if self.reach.state() == Reachability::Public {
             return;
         }
         for (relay, reservation) in &mut self.reservations {
@@ -126,7 +127,13 @@ impl Actor {
         if let Some(addresses) = self.listeners.get_mut(&id) {
             addresses.retain(|known| known != address);
         }
+        self.on_expired_external(address);
         self.show_listen();
+    }
+
+    /// An address leads here no longer.
+    pub(super) fn on_expired_external(&mut self, address: &Multiaddr) {
+        self.reach.expired(address);
     }
 
     pub(super) fn on_listener_closed(&mut self, id: ListenerId, reason: &std::io::Result<()>) {
@@ -167,12 +174,33 @@ impl Actor {
         if let Err(error) = &event.result {
             tracing::debug!(%address, %error, "not reached");
         }
-        self.reachability = reachability(self.reachability, address, &event.result);
+        if says_something(address) {
+            match event.result {
+                Ok(()) => self.reach.reached(address),
+                Err(_) => {
+                    for lost in self.reach.missed(address, self.visited()) {
+                        tracing::debug!(address = %lost, "nobody reaches this node here any more");
+                        self.swarm.remove_external_address(&lost);
+                    }
+                }
+            }
+        }
         if setup::is_relayed(address) {
             // The reservation itself made known the address that leads here; this one ends at
             // the relay.
             self.swarm.remove_external_address(address);
         }
+    }
+
+    /// Whether a peer of the open internet is connected that has dialled this node.
+    fn visited(&self) -> Visited {
+        let mut connections = self.connections.values();
+        let is_visit = connections.any(|connection| {
+            connection.direction == Direction::Inbound
+                && !setup::is_relayed(&connection.address)
+                && address::ip(&connection.address).is_some_and(address::is_global)
+        });
+        if is_visit { Visited::Yes } else { Visited::No }
     }
 
     pub(super) fn on_mdns(&mut self, event: mdns::Event) {
@@ -210,21 +238,10 @@ impl Actor {
     }
 }
 
-/// What the test of an address says of the node. That a relay was reached says nothing, and nor
-/// does the bare name that a peer goes by behind one.
-fn reachability<E>(
-    before: Reachability,
-    tested: &Multiaddr,
-    result: &Result<(), E>,
-) -> Reachability {
-    if setup::is_relayed(tested) || address::ip(tested).is_none() {
-        return before;
-    }
-    match (before, result) {
-        (_, Ok(())) => Reachability::Public,
-        (Reachability::Unknown, Err(_)) => Reachability::Private,
-        (before, Err(_)) => before,
-    }
+/// Whether the test of an address says something of the node: that a relay was reached does not,
+/// and nor does the bare name that a peer goes by behind one.
+fn says_something(tested: &Multiaddr) -> bool {
+    !setup::is_relayed(tested) && address::ip(tested).is_some()
 }
 
 #[cfg(test)]
@@ -240,19 +257,7 @@ mod tests {
             .with(Protocol::P2p(peer))
             .with(Protocol::P2pCircuit);
         let name = Multiaddr::empty().with(Protocol::P2p(peer));
-        let (reached, missed) = (&Ok::<(), ()>(()), &Err(()));
-        for before in [
-            Reachability::Unknown,
-            Reachability::Private,
-            Reachability::Public,
-        ] {
-            assert_eq!(reachability(before, &own, reached), Reachability::Public);
-            for address in [&relayed, &name] {
-                assert_eq!(reachability(before, address, reached), before);
-                assert_eq!(reachability(before, address, missed), before);
-            }
-        }
-        let after = reachability(Reachability::Unknown, &own, missed);
-        assert_eq!(after, Reachability::Private);
+        assert!(says_something(&own));
+        assert!(!says_something(&relayed) && !says_something(&name));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use libp2p::kad::{
     Event, GetClosestPeersError, GetClosestPeersOk, GetProvidersOk, InboundRequest, Mode, QueryId,
-    QueryInfo, QueryResult, RecordKey, store::RecordStore,
+    QueryInfo, QueryResult, RecordKey,
 };
 use libp2p::{Multiaddr, PeerId};
 use phytomer_wire::{ContentKey, NetworkError};
@@ -13,7 +13,8 @@ use tokio::sync::oneshot;
 
 use super::Actor;
 use crate::links::{Links, Standing};
-use crate::{address, peer, providers};
+use crate::providers::{self, Source};
+use crate::{address, peer};
 
 /// The first pause between two looks for peers, in milliseconds.
 pub(super) const LOOKUP_PAUSE_MS: u64 = 500;
@@ -140,9 +141,13 @@ impl Actor {
             } => {
                 let links = self.links.get(&record.provider);
                 if links.and_then(Links::standing) == Some(Standing::Member) {
+                    let mut connections = self.connections.values();
+                    let connection = connections.find(|known| known.peer == record.provider);
+                    let address = connection.map(|connection| &connection.address);
+                    let source = Source::of(record.provider, address);
                     let store = self.swarm.behaviour_mut().kad.store_mut();
-                    // A full store leaves out what comes last.
-                    let _ = store.add_provider(record);
+                    // Who provides too much is heard of what came first.
+                    let _ = store.keep(record, source);
                 }
             }
             Event::OutboundQueryProgressed {

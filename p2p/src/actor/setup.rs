@@ -23,9 +23,10 @@ use crate::address::{self, DialPolicy};
 use crate::behaviour::{Behaviour, Names};
 use crate::book::{self, Book};
 use crate::metrics::Metrics;
+use crate::reach::Reach;
 use crate::shared::Shared;
 use crate::transport::Transport;
-use crate::{Config, Error, P2p, Reachability, peer};
+use crate::{Config, Error, P2p, peer};
 
 /// Commands that wait for the actor.
 const COMMANDS_LEN: usize = 256;
@@ -154,7 +155,7 @@ fn actor(ground: Ground) -> Actor {
         searches: HashMap::new(),
         next_lookup_ms: 0,
         lookup_pause_ms: super::routing::LOOKUP_PAUSE_MS,
-        reachability: Reachability::Unknown,
+        reach: Reach::default(),
         listeners: HashMap::new(),
         reservations: HashMap::new(),
         relays: HashSet::new(),

@@ -1,7 +1,5 @@
 use std::time::Duration;
 
-use libp2p::Multiaddr;
-
 use super::*;
 
 fn key(number: usize) -> ContentKey {
@@ -34,17 +32,18 @@ fn a_record_is_as_small_as_a_content_needs() {
 }
 
 #[test]
-fn strangers_fill_their_part_alone_and_own_contents_always_find_room() {
+fn no_peer_provides_more_than_its_part_and_own_contents_always_find_room() {
     let mut store = Providers::new(PeerId::random());
-    let mut taken = 0;
+    let mut told = 0;
     for _ in 0..20 {
         let peer = PeerId::random();
-        let of_peer = (0..3_000).filter(|n| store.add_provider(record(taken + n, peer)).is_ok());
-        let count = of_peer.count();
-        assert!(count <= PER_PROVIDER_MAX);
-        taken += count;
+        let of_peer = (0..3_000).map(|n| store.add_provider(record(told + n, peer)));
+        let kept = of_peer.filter(|kept| kept.is_ok()).count();
+        assert!(told > 0 || kept == PER_PROVIDER_MAX);
+        told += 3_000;
+        assert!(store.counts[&peer] <= PER_PROVIDER_MAX && store.foreign_len <= FOREIGN_MAX);
     }
-    assert_eq!((taken, store.foreign_len), (FOREIGN_MAX, FOREIGN_MAX));
+    assert_eq!(store.foreign_len, FOREIGN_MAX);
     for number in 0..OWN_MAX {
         store.provide(key(number)).unwrap();
     }
@@ -56,17 +55,70 @@ fn strangers_fill_their_part_alone_and_own_contents_always_find_room() {
     assert_eq!(store.provided().count(), OWN_MAX);
 }
 
+fn source(ip: &str) -> Source {
+    let address: Multiaddr = format!("/ip4/{ip}/tcp/1").parse().unwrap();
+    Source::of(PeerId::random(), Some(&address))
+}
+
+#[test]
+fn many_peers_of_one_network_leave_room_for_those_of_others() {
+    let mut store = Providers::new(PeerId::random());
+    let crowd = source("192.0.2.1");
+    assert_eq!(crowd, source("192.0.2.77"));
+    let sybils: Vec<PeerId> = iter::repeat_with(PeerId::random).take(40).collect();
+    let flood = |store: &mut Providers| {
+        for (number, sybil) in sybils.iter().enumerate() {
+            for content in 0..PER_PROVIDER_MAX - 1 {
+                let number = 1_000_000 + number * PER_PROVIDER_MAX + content;
+                store.keep(record(number, *sybil), crowd).unwrap();
+            }
+            // All of them say that they provide one content.
+            store.keep(record(0, *sybil), crowd).unwrap();
+        }
+    };
+    flood(&mut store);
+    let honest = PeerId::random();
+    for content in 0..PER_PROVIDER_MAX {
+        let source = source("198.51.100.1");
+        store.keep(record(content, honest), source).unwrap();
+    }
+    flood(&mut store);
+    assert_eq!(store.foreign_len, FOREIGN_MAX);
+    assert_eq!(store.counts[&honest], PER_PROVIDER_MAX);
+    let providers = store.providers(&RecordKey::new(&key(0)));
+    assert!(providers.len() <= PER_KEY_MAX);
+    assert!(providers.iter().any(|record| record.provider == honest));
+}
+
+#[test]
+fn of_one_content_the_oldest_provider_gives_way() {
+    let mut store = Providers::new(PeerId::random());
+    let peers: Vec<PeerId> = iter::repeat_with(PeerId::random)
+        .take(PER_KEY_MAX + 3)
+        .collect();
+    for peer in &peers {
+        store.add_provider(record(1, *peer)).unwrap();
+        // Who tells again is not the oldest.
+        store.add_provider(record(1, peers[0])).unwrap();
+    }
+    let providers = store.providers(&RecordKey::new(&key(1)));
+    let provides = |peer: &PeerId| providers.iter().any(|record| record.provider == *peer);
+    assert_eq!(providers.len(), PER_KEY_MAX);
+    assert!(provides(&peers[0]) && peers[4..].iter().all(provides));
+    assert!(!peers[1..4].iter().any(provides));
+}
+
 #[test]
 fn what_expires_or_is_taken_back_makes_room() {
     let mut store = Providers::new(PeerId::random());
     let now = Instant::now();
     let peers: Vec<PeerId> = iter::repeat_with(PeerId::random)
-        .take(PER_KEY_MAX + 1)
+        .take(PER_KEY_MAX)
         .collect();
     for (number, peer) in peers.iter().enumerate() {
         let mut record = record(1, *peer);
         record.expires = Some(now + Duration::from_secs(number as u64));
-        assert_eq!(store.add_provider(record).is_ok(), number < PER_KEY_MAX);
+        store.add_provider(record).unwrap();
     }
     store.purge(now + Duration::from_secs(4), 0);
     assert_eq!(
@@ -82,6 +134,7 @@ fn what_expires_or_is_taken_back_makes_room() {
     }
     assert!(store.foreign.is_empty() && store.counts.is_empty());
     assert_eq!(store.foreign_len, 0);
+    assert!(store.sources.is_empty() && store.sizes.is_empty());
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub(super) const YAMUX: &str = "/yamux/1.0.0";
 /// Streams that one connection may have open.
 const STREAMS_MAX: usize = 512;
 /// Bytes that one frame carries at most.
-const FRAME_BYTES: usize = 128 << 10;
+pub(super) const FRAME_BYTES: usize = 128 << 10;
 /// Streams of the peer that wait to be taken; more are dropped.
 const WAITING_MAX: usize = 256;
 

@@ -24,7 +24,8 @@ use phytomer_wire::KeyExchange;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, CommonState, NamedGroup, ServerConfig};
 
-use super::mux::{Muxer, Side, YAMUX};
+use super::joined::Joined;
+use super::mux::{FRAME_BYTES, Muxer, Side, YAMUX};
 use crate::shared::Shared;
 
 /// How long both layers may take to be agreed, and how long a dial may take in all. Less than the
@@ -33,6 +34,8 @@ use crate::shared::Shared;
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(8);
 /// Key exchanges that wait for their connection to be reported.
 const NOTES_MAX: usize = 1_024;
+/// Bytes that are encrypted ahead of the socket: a frame in one call of the system.
+const SEALED_BYTES_MAX: usize = FRAME_BYTES + (16 << 10);
 const TLS: &str = "/tls/1.0.0";
 
 /// How the keys of connections were agreed, until somebody asks for it.
@@ -126,15 +129,16 @@ impl Tls {
         // An unspecified address keeps the server's name out of the handshake, as the
         // specification asks.
         let nobody = ServerName::IpAddress(Ipv4Addr::UNSPECIFIED.into());
-        let stream = TlsConnector::from(self.client.clone())
+        let mut stream = TlsConnector::from(self.client.clone())
             .connect(nobody, socket)
             .await?;
+        stream.get_mut().1.set_buffer_limit(Some(SEALED_BYTES_MAX));
         let stream = TlsStream::Client(stream);
         let peer = self.check(stream.get_ref().1, point)?;
         let (_, stream) = dialer_select_proto(stream, [YAMUX], Version::V1Lazy)
             .await
             .map_err(io::Error::other)?;
-        let muxer = Muxer::new(stream, Side::Dialler);
+        let muxer = Muxer::new(Joined::new(stream), Side::Dialler);
         Ok((peer, StreamMuxerBox::new(muxer)))
     }
 
@@ -149,15 +153,16 @@ impl Tls {
         let (_, socket) = listener_select_proto(socket, [TLS])
             .await
             .map_err(io::Error::other)?;
-        let stream = TlsAcceptor::from(self.server.clone())
+        let mut stream = TlsAcceptor::from(self.server.clone())
             .accept(socket)
             .await?;
+        stream.get_mut().1.set_buffer_limit(Some(SEALED_BYTES_MAX));
         let stream = TlsStream::Server(stream);
         let peer = self.check(stream.get_ref().1, point)?;
         let (_, stream) = listener_select_proto(stream, [YAMUX])
             .await
             .map_err(io::Error::other)?;
-        let muxer = Muxer::new(stream, Side::Listener);
+        let muxer = Muxer::new(Joined::new(stream), Side::Listener);
         Ok((peer, StreamMuxerBox::new(muxer)))
     }
 

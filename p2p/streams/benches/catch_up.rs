@@ -1,13 +1,15 @@
-//! How fast a node that joins gets a long log, beside a plain copy of the same bytes.
+//! How fast a node that joins gets a long log, beside plain copies of the same bytes.
 //!
-//! `cargo bench --profile dev -p phytomer-streams --bench catch_up`; `CATCH_UP_EVENTS` sets how
-//! many events the log has (200000), `CATCH_UP_BYTES` the bytes of each (1024), `CATCH_UP_RUNS` how
-//! often each figure is taken (3; the median is shown), `CATCH_UP_ONLY` which rows, `CATCH_UP_DIR`
-//! the folder (the system's temporary one).
+//! `cargo bench -p phytomer-streams --bench catch_up`; `CATCH_UP_EVENTS` sets how many events the
+//! log has (200000), `CATCH_UP_BYTES` the bytes of each (1024), `CATCH_UP_RUNS` how often each
+//! figure is taken (3; the median is shown), `CATCH_UP_ONLY` which rows, `CATCH_UP_DIR` the folder
+//! (the system's temporary one).
 //!
 //! Both nodes keep their logs in RocksDB and have a runtime of their own. The time is from
-//! attaching the network to the moment when the last event is on the joiner's disk, verified. The
-//! plain copy sends as many bytes over loopback TCP from a file to a file and syncs that once.
+//! attaching the network to the moment when the last event is on the joiner's disk, verified. A
+//! plain copy goes from a file to a file, through the kernel alone or over loopback TCP, and syncs
+//! that once. Beside the rate stands what each side took of the processors, in seconds for a GB:
+//! the joiner (of a copy: all of it), the server, and the threads of RocksDB, which are shared.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
@@ -39,6 +41,8 @@ const BUFFER_BYTES: usize = 256 << 10;
 const BATCH_EVENTS: usize = 4_096;
 /// Worker threads of each node's runtime.
 const THREADS: usize = 2;
+/// What the server's keys are made of.
+const SERVER: u8 = 1;
 
 fn main() {
     let events = env("CATCH_UP_EVENTS", 200_000);
@@ -62,24 +66,26 @@ fn main() {
     ];
     let wires = wires.into_iter().filter(|(name, _)| name.contains(&only));
     let wires: Vec<_> = wires.collect();
+    println!(
+        "{:<44} {:>6} {:>9} {:>7}   {:>6} {:>6} {:>6}",
+        "", "MB/s", "events/s", "s", "joiner", "server", "rocks"
+    );
     // In turn, so that what else the machine does is shared alike.
-    let mut plain = Vec::new();
+    let mut local = Vec::new();
+    let mut remote = Vec::new();
     let mut times = vec![Vec::new(); wires.len()];
     for _ in 0..runs {
-        plain.push(copy(dir.path(), &file));
+        local.push(copy_locally(dir.path(), &file));
+        remote.push(copy(dir.path(), &file));
         for (times, (_, wire)) in times.iter_mut().zip(&wires) {
             times.push(catch_up(dir.path(), &source, log, events as u64, wire));
         }
     }
-    let copied = row(
-        "file to file over TCP, synced",
-        &mut plain,
-        size,
-        events,
-        None,
-    );
+    let amount = (size, events);
+    row("file to file, synced", &mut local, amount, None);
+    let copied = row("file to file over TCP, synced", &mut remote, amount, None);
     for ((name, _), times) in wires.iter().zip(&mut times) {
-        row(name, times, size, events, Some(copied));
+        row(name, times, amount, Some(copied));
     }
 }
 
@@ -91,12 +97,20 @@ fn env(name: &str, default: usize) -> usize {
 #[derive(Clone, Copy)]
 struct Took {
     wall: Duration,
-    cpu: Duration,
+    cpu: Cpu,
+}
+
+/// What threads have used, by what they work for.
+#[derive(Clone, Copy, Default)]
+struct Cpu {
+    joiner: Duration,
+    server: Duration,
+    rocks: Duration,
 }
 
 /// Prints the median; its rate in MB/s.
 #[allow(clippy::cast_precision_loss, reason = "a figure for people")]
-fn row(name: &str, times: &mut [Took], size: u64, events: usize, copied: Option<f64>) -> f64 {
+fn row(name: &str, times: &mut [Took], (size, events): (u64, usize), copied: Option<f64>) -> f64 {
     times.sort_by_key(|took| took.wall);
     let took = times[times.len() / 2];
     let seconds = took.wall.as_secs_f64();
@@ -104,32 +118,58 @@ fn row(name: &str, times: &mut [Took], size: u64, events: usize, copied: Option<
     let share = copied.map_or_else(String::new, |copied| {
         format!("{:.2} of the copy", rate / copied)
     });
+    let used = |cpu: Duration| cpu.as_secs_f64() / (size as f64 / 1e9);
     println!(
-        "{name:<44} {rate:>6.0} MB/s {:>8.0} events/s {:>6.2} s {:>6.2} s CPU  {share}",
+        "{name:<44} {rate:>6.0} {:>9.0} {seconds:>7.2}   {:>6.2} {:>6.2} {:>6.2}  {share}",
         events as f64 / seconds,
-        seconds,
-        took.cpu.as_secs_f64()
+        used(took.cpu.joiner),
+        used(took.cpu.server),
+        used(took.cpu.rocks),
     );
     rate
 }
 
-/// What this process has used, from fields 14 and 15 of proc_pid_stat(5), in ticks of 10 ms.
-fn cpu_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields = stat.rsplit(')').next().unwrap().split_whitespace();
-    let ticks = fields
-        .skip(11)
-        .take(2)
-        .map(|field| field.parse::<u64>().unwrap());
-    Duration::from_millis(10 * ticks.sum::<u64>())
+/// What this process has used. Threads of the server and of RocksDB are known by their names, as
+/// long as they live; those of a pool stay for 10 s.
+fn cpu_time() -> Cpu {
+    let mut cpu = Cpu::default();
+    for task in std::fs::read_dir("/proc/self/task").unwrap() {
+        // A thread may have just ended.
+        let Some((name, used)) = stat(&task.unwrap().path()) else {
+            continue;
+        };
+        match name {
+            name if name.contains("server") => cpu.server += used,
+            name if name.contains("rocksdb") => cpu.rocks += used,
+            _ => {}
+        }
+    }
+    let (_, all) = stat(Path::new("/proc/self")).unwrap();
+    cpu.joiner = all.saturating_sub(cpu.server + cpu.rocks);
+    cpu
+}
+
+/// The name of a process or thread and what it has used, from fields 14 and 15 of
+/// proc_pid_stat(5), in ticks of 10 ms.
+fn stat(of: &Path) -> Option<(String, Duration)> {
+    let stat = std::fs::read_to_string(of.join("stat")).ok()?;
+    let (name, fields) = stat.rsplit_once(')')?;
+    let fields = fields.split_whitespace().skip(11).take(2);
+    let ticks = fields.map(|field| field.parse::<u64>().unwrap());
+    Some((name.into(), Duration::from_millis(10 * ticks.sum::<u64>())))
 }
 
 fn measure(work: impl FnOnce()) -> Took {
     let (began, used) = (Instant::now(), cpu_time());
     work();
+    let (wall, now) = (began.elapsed(), cpu_time());
     Took {
-        wall: began.elapsed(),
-        cpu: cpu_time() - used,
+        wall,
+        cpu: Cpu {
+            joiner: now.joiner.saturating_sub(used.joiner),
+            server: now.server.saturating_sub(used.server),
+            rocks: now.rocks.saturating_sub(used.rocks),
+        },
     }
 }
 
@@ -140,6 +180,28 @@ fn write_file(path: &Path, size: u64) {
     file.sync_all().unwrap();
 }
 
+fn copy_locally(dir: &Path, source: &Path) -> Took {
+    let mut source = File::open(source).unwrap();
+    let path = dir.join("copy");
+    let mut target = File::create(&path).unwrap();
+    let took = measure(|| {
+        transfer(&mut source, &mut target);
+        target.sync_data().unwrap();
+    });
+    std::fs::remove_file(path).unwrap();
+    took
+}
+
+fn transfer(from: &mut impl Read, to: &mut impl Write) {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        match from.read(&mut buffer).unwrap() {
+            0 => return,
+            read => to.write_all(&buffer[..read]).unwrap(),
+        }
+    }
+}
+
 fn copy(dir: &Path, source: &Path) -> Took {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut from = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -148,22 +210,8 @@ fn copy(dir: &Path, source: &Path) -> Took {
     let path = dir.join("copy");
     let mut target = File::create(&path).unwrap();
     let took = measure(|| {
-        let sender = std::thread::spawn(move || {
-            let mut buffer = vec![0; BUFFER_BYTES];
-            loop {
-                match source.read(&mut buffer).unwrap() {
-                    0 => return,
-                    read => from.write_all(&buffer[..read]).unwrap(),
-                }
-            }
-        });
-        let mut buffer = vec![0; BUFFER_BYTES];
-        loop {
-            match to.read(&mut buffer).unwrap() {
-                0 => break,
-                read => target.write_all(&buffer[..read]).unwrap(),
-            }
-        }
+        let sender = std::thread::spawn(move || transfer(&mut source, &mut from));
+        transfer(&mut to, &mut target);
         target.sync_data().unwrap();
         sender.join().unwrap();
     });
@@ -188,8 +236,10 @@ struct Node {
 
 impl Node {
     fn start(dir: &Path, wire: &Wire, fabric: &Fabric, byte: u8) -> Self {
+        let name = if byte == SERVER { "server" } else { "joiner" };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
+            .thread_name(name)
             .enable_all()
             .build()
             .unwrap();
@@ -272,7 +322,7 @@ fn start_p2p(
 /// A log of `events` events whose bytes do not repeat, all under checkpoints; its key and size.
 fn write_log(dir: &Path, events: usize, bytes: usize) -> (LogKey, u64) {
     let fabric = Fabric::new();
-    let node = Node::start(dir, &Wire::Channel, &fabric, 1);
+    let node = Node::start(dir, &Wire::Channel, &fabric, SERVER);
     let stream: StreamName = "bench".parse().unwrap();
     let mut random = blake3::Hasher::new().finalize_xof();
     let mut left = events;
@@ -301,7 +351,7 @@ fn write_log(dir: &Path, events: usize, bytes: usize) -> (LogKey, u64) {
 
 /// How much of the node's log is under checkpoints, as it tells.
 async fn checkpointed(network: &dyn Network) -> u64 {
-    let peer = PeerId::from_bytes([1; 32]);
+    let peer = PeerId::from_bytes([SERVER; 32]);
     let mut stream = network.open_stream(peer, Protocol::STREAMS).await.unwrap();
     let question = Some(Question::Heights(HeightsRequest::default()));
     codec::write(&mut stream, &Ask { question }).await.unwrap();
@@ -319,7 +369,7 @@ fn catch_up(dir: &Path, source: &Path, log: LogKey, events: u64, wire: &Wire) ->
         latency: Duration::from_micros(50),
         ..Link::default()
     });
-    let server = Node::start(source, wire, &fabric, 1);
+    let server = Node::start(source, wire, &fabric, SERVER);
     server.attach();
     let joiner = Node::start(target.path(), wire, &fabric, 2);
     if let (Some(server), Some(p2p)) = (&server.p2p, &joiner.p2p) {

@@ -1,23 +1,59 @@
-//! Proofs that a producer said two things at one place.
+//! Proofs that a producer signed what an honest one never does.
+//!
+//! | proof | what was signed |
+//! |---|---|
+//! | two events | two headers for one place of a log, which differ |
+//! | a false signature | a checkpoint over an event whose own signature is false |
+//!
+//! Nodes take an event for its own signature, or for a checkpoint that covers it. So of two events
+//! that nodes have taken for one place, either both are signed, or one of them is under a
+//! checkpoint with a false signature: whatever a producer does to part its followers, one of the
+//! two proofs can be made of it, and the second even before anybody is parted.
+//!
+//! Two checkpoints that disagree are no proof of their own. Honest ones may overlap: a node that
+//! crashed after signing one and before storing it, or whose disk was restored from a copy, signs
+//! another one over the same events with another end, and another one before it. And who means to
+//! part others would let its checkpoints end at other places on each side, so that no two of them
+//! speak of the same events.
+
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Ordering;
 
 use bytes::Bytes;
 use phytomer_pqc::OperatorPublicKey;
 use phytomer_wire::codec::{self, DecodeError, Message};
 use phytomer_wire::events as wire;
 
+use crate::checkpoint::{Checkpoint, InclusionProof, InvalidCheckpoint, Leaf, root};
 use crate::{Epoch, InvalidRun, LogId, LogKey, Offset, SignedHeader, StreamName};
 
-/// Two headers that one producer signed for one place in one log, and that differ. Whoever holds
-/// it can convince everybody else: it carries the producer's keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Bytes of a sibling in a Merkle tree.
+const SIBLING_BYTES: usize = 32;
+
+/// What a producer signed in a log and must not have. Whoever holds it can convince everybody else:
+/// it carries the producer's keys.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Evidence {
     log: LogId,
     producer: OperatorPublicKey,
-    first: SignedHeader,
-    second: SignedHeader,
+    proof: Proof,
 }
 
-/// Why two headers, or bytes, prove nothing.
+#[derive(Clone, Debug, PartialEq)]
+enum Proof {
+    /// Two headers for one place, each with a sound signature; the smaller bytes come first.
+    TwoEvents([SignedHeader; 2]),
+    /// A header with a false signature, and the way from it to the root of a signed checkpoint.
+    FalseSignature {
+        event: [SignedHeader; 1],
+        checkpoint: Box<Checkpoint>,
+        path: Vec<[u8; SIBLING_BYTES]>,
+    },
+}
+
+/// Why headers, or bytes, prove nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidEvidence {
@@ -36,10 +72,25 @@ pub enum InvalidEvidence {
     /// The headers are the same.
     #[error("the headers do not differ")]
     Same,
+    /// A checkpoint that is none, or not the producer's.
+    #[error(transparent)]
+    Checkpoint(#[from] InvalidCheckpoint),
+    /// The event is not under the checkpoint.
+    #[error("event {offset} is not under the checkpoint")]
+    NotCovered {
+        /// The event.
+        offset: Offset,
+    },
+    /// The event's signature is sound.
+    #[error("event {offset} is signed as it should be")]
+    Signed {
+        /// The event.
+        offset: Offset,
+    },
 }
 
 impl Evidence {
-    /// The proof that two headers make.
+    /// The proof that two headers for one place make.
     ///
     /// # Errors
     /// [`InvalidEvidence`] where they prove nothing.
@@ -59,17 +110,71 @@ impl Evidence {
         one.verify(producer)?;
         other.verify(producer)?;
         // One order, so that one pair has one encoding.
-        let (first, second) = match one.bytes.cmp(&other.bytes) {
-            std::cmp::Ordering::Equal => return Err(InvalidEvidence::Same),
-            std::cmp::Ordering::Less => (one, other),
-            std::cmp::Ordering::Greater => (other, one),
+        let pair = match one.bytes.cmp(&other.bytes) {
+            Ordering::Equal => return Err(InvalidEvidence::Same),
+            Ordering::Less => [one, other],
+            Ordering::Greater => [other, one],
         };
         Ok(Self {
             log: log.clone(),
             producer: producer.clone(),
-            first,
-            second,
+            proof: Proof::TwoEvents(pair),
         })
+    }
+
+    /// The proof that a checkpoint makes with an event under it whose own signature is false. The
+    /// siblings from the event up to the checkpoint's root are `path`, the lowest first.
+    ///
+    /// # Errors
+    /// [`InvalidEvidence`] where they prove nothing.
+    pub fn of_checkpoint(
+        log: &LogId,
+        producer: &OperatorPublicKey,
+        (event, path): (SignedHeader, Vec<[u8; 32]>),
+        checkpoint: Checkpoint,
+    ) -> Result<Self, InvalidEvidence> {
+        let (key, offset) = (log.key(), event.header.offset);
+        if log.producer != producer.id() || event.header.log != key || checkpoint.log() != key {
+            return Err(InvalidEvidence::OtherPlace { log: key });
+        }
+        let not_covered = InvalidEvidence::NotCovered { offset };
+        let proof = inclusion(&checkpoint, offset, path).ok_or(not_covered.clone())?;
+        if !checkpoint.includes(&event, &proof) {
+            return Err(not_covered);
+        }
+        if event.verify(producer).is_ok() {
+            return Err(InvalidEvidence::Signed { offset });
+        }
+        checkpoint.verify(producer)?;
+        Ok(Self {
+            log: log.clone(),
+            producer: producer.clone(),
+            proof: Proof::FalseSignature {
+                event: [event],
+                checkpoint: Box::new(checkpoint),
+                path: proof.path,
+            },
+        })
+    }
+
+    /// The proof that a checkpoint makes with all the events under it: of the first one whose own
+    /// signature is false, if there is one. None where these are not the checkpoint's events.
+    #[must_use]
+    pub fn within(
+        log: &LogId,
+        producer: &OperatorPublicKey,
+        checkpoint: &Checkpoint,
+        events: &[SignedHeader],
+    ) -> Option<Self> {
+        let leaves: Vec<Leaf> = events.iter().map(Leaf::of).collect();
+        if root(&leaves) != Some(checkpoint.root()) {
+            return None;
+        }
+        let is_false = |event: &SignedHeader| event.verify(producer).is_err();
+        let index = events.iter().position(is_false)?;
+        let path = InclusionProof::new(&leaves, index)?.path;
+        let event = (events.get(index)?.clone(), path);
+        Self::of_checkpoint(log, producer, event, checkpoint.clone()).ok()
     }
 
     /// The log.
@@ -78,10 +183,13 @@ impl Evidence {
         &self.log
     }
 
-    /// The place at which the producer said two things.
+    /// The place of which it speaks.
     #[must_use]
     pub const fn offset(&self) -> Offset {
-        self.first.header.offset
+        match &self.proof {
+            Proof::TwoEvents([event, _]) => event.header.offset,
+            Proof::FalseSignature { event: [event], .. } => event.header.offset,
+        }
     }
 
     /// The producer's keys.
@@ -90,10 +198,22 @@ impl Evidence {
         &self.producer
     }
 
-    /// The two headers.
+    /// The two headers for one place, or the one whose signature is false.
     #[must_use]
-    pub const fn headers(&self) -> [&SignedHeader; 2] {
-        [&self.first, &self.second]
+    pub const fn headers(&self) -> &[SignedHeader] {
+        match &self.proof {
+            Proof::TwoEvents(pair) => pair,
+            Proof::FalseSignature { event, .. } => event,
+        }
+    }
+
+    /// The checkpoint over the event whose signature is false; none where there are two events.
+    #[must_use]
+    pub fn checkpoint(&self) -> Option<&Checkpoint> {
+        match &self.proof {
+            Proof::TwoEvents(_) => None,
+            Proof::FalseSignature { checkpoint, .. } => Some(checkpoint),
+        }
     }
 
     /// Its bytes, as they are stored and sent.
@@ -103,13 +223,23 @@ impl Evidence {
             header: signed.bytes.clone(),
             signature: Bytes::copy_from_slice(&signed.signature),
         };
-        codec::encode(&wire::Evidence {
+        let mut headers = self.headers().iter().map(signed);
+        let mut message = wire::Evidence {
             stream: self.log.stream.as_str().to_owned(),
             epoch: self.log.epoch.0,
             producer: Bytes::copy_from_slice(self.producer.as_bytes()),
-            first: Some(signed(&self.first)),
-            second: Some(signed(&self.second)),
-        })
+            first: headers.next(),
+            second: headers.next(),
+            ..wire::Evidence::default()
+        };
+        if let Proof::FalseSignature {
+            checkpoint, path, ..
+        } = &self.proof
+        {
+            message.checkpoint = Some(checkpoint.to_wire());
+            message.path = path.concat().into();
+        }
+        codec::encode(&message)
     }
 
     /// The proof in `bytes`, checked whole.
@@ -127,12 +257,39 @@ impl Evidence {
             producer: producer.id(),
             epoch: Epoch(message.epoch),
         };
-        let pair = message.first.zip(message.second);
-        let (first, second) = pair.ok_or_else(|| invalid("first", "a header is missing"))?;
+        let first = message.first.ok_or(invalid("first", "it is missing"))?;
         let first = SignedHeader::from_parts(first.header, &first.signature)?;
-        let second = SignedHeader::from_parts(second.header, &second.signature)?;
-        Self::new(&log, &producer, first, second)
+        match (message.second, message.checkpoint) {
+            (Some(second), None) if message.path.is_empty() => {
+                let second = SignedHeader::from_parts(second.header, &second.signature)?;
+                Self::new(&log, &producer, first, second)
+            }
+            (None, Some(checkpoint)) => {
+                let (path, rest) = message.path.as_chunks();
+                if !rest.is_empty() {
+                    return Err(invalid("path", "a hash has 32 bytes").into());
+                }
+                let event = (first, path.to_vec());
+                let checkpoint = Checkpoint::from_wire(checkpoint)?;
+                Self::of_checkpoint(&log, &producer, event, checkpoint)
+            }
+            _ => Err(invalid("second", "it is another event or a checkpoint").into()),
+        }
     }
+}
+
+/// The way to a checkpoint's root from the event at `offset`; none for one outside of it.
+fn inclusion(
+    checkpoint: &Checkpoint,
+    offset: Offset,
+    path: Vec<[u8; SIBLING_BYTES]>,
+) -> Option<InclusionProof> {
+    let (from, to) = (checkpoint.from().0, checkpoint.to().0);
+    Some(InclusionProof {
+        index: usize::try_from(offset.0.checked_sub(from)?).ok()?,
+        len: usize::try_from(to.checked_sub(from)?).ok()?,
+        path,
+    })
 }
 
 const fn invalid(field: &'static str, reason: &'static str) -> DecodeError {

@@ -14,6 +14,7 @@ use tracing::Instrument;
 use crate::metrics::Metrics;
 use crate::record::EVENT_BYTES_MAX;
 use crate::store::{Log, LogStore};
+use crate::supervise::{Faults, supervise};
 use crate::writer::{Append, Encoded, Request, Writer};
 use crate::{
     Appended, Clock, Committed, Config, Epoch, Error, Event, Evidence, Head, Health, Info, LogInfo,
@@ -57,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tasks: TaskTracker,
     pub(crate) shutdown: CancellationToken,
+    /// The tasks that have panicked.
+    pub(crate) faults: Arc<Faults>,
     writer: Arc<Writer>,
     readers: Arc<Semaphore>,
     /// Says when peers have told what they hold, once there is a network.
@@ -104,7 +107,13 @@ pub fn spawn(config: Config, parts: Parts<'_>) -> Result<Streams, Error> {
         parts.shutdown.clone(),
     );
     parts.tasks.spawn(retention.instrument(span.clone()));
-    let checkpoints = checkpoint::run(Arc::clone(&logs), parts.key, parts.shutdown.clone());
+    let faults = Arc::new(Faults::default());
+    let (shown, signed) = (Arc::clone(&faults), Arc::clone(&logs));
+    let (key, shutdown) = (parts.key, parts.shutdown.clone());
+    let checkpoints = async move {
+        let run = || checkpoint::run(Arc::clone(&signed), Arc::clone(&key), shutdown.clone());
+        supervise("checkpoints", &shown, run).await;
+    };
     parts.tasks.spawn(checkpoints.instrument(span));
     let (closing, shutdown) = (Arc::clone(&writer), parts.shutdown.clone());
     parts.tasks.spawn(async move {
@@ -117,6 +126,7 @@ pub fn spawn(config: Config, parts: Parts<'_>) -> Result<Streams, Error> {
             clock: parts.clock,
             tasks: parts.tasks.clone(),
             shutdown: parts.shutdown,
+            faults,
             writer,
             readers: Arc::new(Semaphore::new(readers)),
             settling: OnceLock::new(),
@@ -278,13 +288,17 @@ impl Streams {
         self.shared.logs.changes()
     }
 
-    /// Whether events can be appended, and if not, why; for `/readyz`.
+    /// Whether events can be appended, and if not, why; and whether all else works. For `/readyz`.
     #[must_use]
     pub fn health(&self) -> Health {
-        self.shared.writer.health().borrow().clone()
+        let health = self.shared.writer.health().borrow().clone();
+        match self.shared.faults.first() {
+            Some((task, reason)) if health == Health::Running => Health::Faulty { task, reason },
+            _ => health,
+        }
     }
 
-    /// Follows the health.
+    /// Follows whether events can be appended.
     #[must_use]
     pub fn watch_health(&self) -> watch::Receiver<Health> {
         self.shared.writer.health().subscribe()

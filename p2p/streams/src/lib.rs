@@ -63,6 +63,7 @@ mod record;
 mod retention;
 mod run;
 mod store;
+mod supervise;
 mod sync;
 mod tail;
 mod view;

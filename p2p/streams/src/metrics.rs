@@ -23,46 +23,39 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn register(registry: &MetricsRegistry) -> Result<Self, Error> {
-        let counter = |name: &str, help: &str| registry.counter(&full(name), help);
-        let gauge = |name: &str, help: &str| registry.gauge(&full(name), help);
-        let histogram = |name: &str, help: &str, buckets: &[f64]| {
-            registry.histogram(&full(name), help, buckets)
-        };
+        let part = registry.part("streams");
         Ok(Self {
-            appended: counter("appended_total", "Events appended to own logs.")?,
-            appended_bytes: counter("appended_bytes_total", "Bytes of runs of own logs.")?,
-            duplicates: counter(
+            appended: part.counter("appended_total", "Events appended to own logs.")?,
+            appended_bytes: part.counter("appended_bytes_total", "Bytes of runs of own logs.")?,
+            duplicates: part.counter(
                 "duplicates_total",
                 "Repeated batches of idempotent producers, answered with their first offsets.",
             )?,
-            refused: counter("refused_total", "Appends that were refused.")?,
-            commits: counter(
+            refused: part.counter("refused_total", "Appends that were refused.")?,
+            commits: part.counter(
                 "commits_total",
                 "Writes of own logs, each waited for the disk.",
             )?,
-            commit: histogram(
+            commit: part.histogram(
                 "commit_seconds",
                 "Time to write a batch of events and wait for the disk.",
                 LATENCY_BUCKETS_S,
             )?,
-            commit_bytes: histogram(
+            commit_bytes: part.histogram(
                 "commit_bytes",
                 "Bytes of events in one write.",
                 SIZE_BUCKETS_BYTES,
             )?,
-            commit_failures: counter("commit_failures_total", "Writes of own logs that failed.")?,
-            inserted: counter(
+            commit_failures: part
+                .counter("commit_failures_total", "Writes of own logs that failed.")?,
+            inserted: part.counter(
                 "inserted_total",
                 "Events of other nodes' logs that were stored.",
             )?,
-            read_bytes: counter("read_bytes_total", "Bytes of runs read.")?,
-            dropped: counter("dropped_total", "Events that retention dropped.")?,
-            evidence: counter("evidence_total", "Proofs that a producer said two things.")?,
-            logs: gauge("logs", "Logs on this node.")?,
+            read_bytes: part.counter("read_bytes_total", "Bytes of runs read.")?,
+            dropped: part.counter("dropped_total", "Events that retention dropped.")?,
+            evidence: part.counter("evidence_total", "Proofs that a producer said two things.")?,
+            logs: part.gauge("logs", "Logs on this node.")?,
         })
     }
-}
-
-fn full(name: &str) -> String {
-    format!("phytomer_streams_{name}")
 }

@@ -1,11 +1,11 @@
 //! Runs: consecutive events of one log in one piece of bytes, as they are stored and sent.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use phytomer_pqc::OperatorPublicKey;
-use phytomer_wire::codec::{self, DecodeError, Message};
+use phytomer_wire::codec::{DecodeError, Message};
 use phytomer_wire::events as wire;
 
-use crate::{Event, EventHash, LogKey, Offset};
+use crate::{Event, EventHash, Header, LogKey, Offset};
 
 /// The most bytes of a run.
 pub use phytomer_wire::events::RUN_BYTES_MAX;
@@ -112,6 +112,48 @@ impl Run {
     /// # Errors
     /// [`InvalidRun`].
     pub fn decode(bytes: Bytes) -> Result<Self, InvalidRun> {
+        let (run, _) = Self::walk(bytes, |_, _| Ok(()))?;
+        Ok(run)
+    }
+
+    /// The run in `bytes`, as [`Self::decode`] has it, and every record checked, and that it is of
+    /// `log`: everything but signatures, in one pass. `seen` gets each event and its hash. For
+    /// events that a verified checkpoint covers, whose hashes the caller compares.
+    ///
+    /// # Errors
+    /// [`InvalidRun`] of the first event that is not as it should be.
+    pub(crate) fn check(
+        bytes: Bytes,
+        log: LogKey,
+        mut seen: impl FnMut(&Event, EventHash),
+    ) -> Result<VerifiedRun, InvalidRun> {
+        let (run, ends) = Self::walk(bytes, |event, hash| {
+            event.check_record()?;
+            seen(event, hash);
+            Ok(())
+        })?;
+        if ends.first.log != log {
+            return Err(InvalidRun::OtherLog {
+                offset: run.first,
+                found: ends.first.log,
+                wanted: log,
+            });
+        }
+        Ok(VerifiedRun {
+            run,
+            log,
+            previous: ends.first.previous,
+            last_hash: ends.last_hash,
+            first_time_ms: ends.first.time_ms,
+            last_time_ms: ends.last.time_ms,
+        })
+    }
+
+    /// Decodes and hashes each event once, and checks that it follows the one before.
+    fn walk(
+        bytes: Bytes,
+        mut check: impl FnMut(&Event, EventHash) -> Result<(), InvalidRun>,
+    ) -> Result<(Self, Ends), InvalidRun> {
         if bytes.len() > RUN_BYTES_MAX {
             return Err(InvalidRun::Decode(DecodeError::TooLarge {
                 name: wire::Run::NAME,
@@ -120,34 +162,42 @@ impl Run {
             }));
         }
         let mut rest = bytes.clone();
-        let mut first = None;
-        let mut before: Option<Event> = None;
+        let mut ends: Option<Ends> = None;
         while let Some(event) = next_event(&mut rest)? {
-            let event = Event::from_wire(event)?;
             check_record_len(&event)?;
-            match &before {
-                Some(before) => check_follows(before, &event)?,
-                None if event.offset() == Offset(0)
-                    && event.header().previous != EventHash::ZERO =>
-                {
+            let (header, hash) = (*event.header(), event.hash());
+            match &mut ends {
+                Some(ends) => {
+                    check_follows(ends, &header)?;
+                    ends.last = header;
+                    ends.last_hash = hash;
+                }
+                None if header.offset == Offset(0) && header.previous != EventHash::ZERO => {
                     return Err(InvalidRun::BackLink { offset: Offset(0) });
                 }
-                None => first = Some(event.offset()),
+                None => {
+                    ends = Some(Ends {
+                        first: header,
+                        last: header,
+                        last_hash: hash,
+                    });
+                }
             }
-            before = Some(event);
+            check(&event, hash)?;
         }
-        let (first, last) = first.zip(before).ok_or(InvalidRun::Empty)?;
-        Ok(Self {
+        let ends = ends.ok_or(InvalidRun::Empty)?;
+        let run = Self {
             bytes,
-            first,
-            next: last.offset().next(),
-        })
+            first: ends.first.offset,
+            next: ends.last.offset.next(),
+        };
+        Ok((run, ends))
     }
 
     /// A run that this node wrote, from the offset of its last event.
     pub(crate) fn from_stored(bytes: Bytes, last: Offset) -> Result<Self, InvalidRun> {
         let event = next_event(&mut bytes.clone())?.ok_or(InvalidRun::Empty)?;
-        let first = Event::from_stored(event)?.offset();
+        let first = event.offset();
         let next = last.next();
         if first > last {
             return Err(InvalidRun::Order {
@@ -267,41 +317,15 @@ impl Run {
         for event in self.events() {
             event.signed_header().verify(producer)?;
         }
-        self.verify_records(log)
+        Self::check(self.bytes, log, |_, _| {})
     }
+}
 
-    /// Checks every record, and that the run is of `log`, but no signature: for events that a
-    /// verified checkpoint covers, whose hashes the caller has compared.
-    ///
-    /// # Errors
-    /// As [`Self::verify`].
-    pub(crate) fn verify_records(self, log: LogKey) -> Result<VerifiedRun, InvalidRun> {
-        let mut events = self.events();
-        let first = events.next().ok_or(InvalidRun::Empty)?;
-        let (previous, found) = (first.header().previous, first.header().log);
-        if found != log {
-            return Err(InvalidRun::OtherLog {
-                offset: self.first,
-                found,
-                wanted: log,
-            });
-        }
-        first.check_record()?;
-        let first_time_ms = first.time_ms();
-        let mut last = first;
-        for event in events {
-            event.check_record()?;
-            last = event;
-        }
-        Ok(VerifiedRun {
-            previous,
-            first_time_ms,
-            last_hash: last.hash(),
-            last_time_ms: last.time_ms(),
-            log,
-            run: self,
-        })
-    }
+/// The first and the last event of a run.
+struct Ends {
+    first: Header,
+    last: Header,
+    last_hash: EventHash,
 }
 
 /// A run that was checked whole: what a node may store.
@@ -334,13 +358,12 @@ impl Iterator for Events {
 
     /// Ends early only where a stored run is damaged; who counts will see it.
     fn next(&mut self) -> Option<Event> {
-        let event = next_event(&mut self.rest).ok()??;
-        Event::from_stored(event).ok()
+        next_event(&mut self.rest).ok()?
     }
 }
 
 /// Cuts the next event off.
-fn next_event(rest: &mut Bytes) -> Result<Option<wire::Event>, DecodeError> {
+fn next_event(rest: &mut Bytes) -> Result<Option<Event>, InvalidRun> {
     if rest.is_empty() {
         return Ok(None);
     }
@@ -349,16 +372,7 @@ fn next_event(rest: &mut Bytes) -> Result<Option<wire::Event>, DecodeError> {
         field: "events",
         reason: "it is cut short or holds something else",
     })?;
-    let message: wire::Event = codec::decode(&event)?;
-    // Nothing but the three fields, so that a run takes no more space than its events.
-    if prost::Message::encoded_len(&message) != event.len() {
-        return Err(DecodeError::Invalid {
-            name: wire::Event::NAME,
-            field: "event",
-            reason: "it has more than its fields",
-        });
-    }
-    Ok(Some(message))
+    Event::decode(&event).map(Some)
 }
 
 fn skip_event(rest: &mut Bytes) -> Option<()> {
@@ -374,9 +388,8 @@ fn cut_event(rest: &mut Bytes) -> Option<Bytes> {
     if len > body.len() || len_bytes(len) != start - 1 {
         return None;
     }
-    let event = rest.slice(start..start + len);
-    *rest = rest.slice(start + len..);
-    Some(event)
+    rest.advance(start);
+    Some(rest.split_to(len))
 }
 
 /// Bytes of the shortest encoding of a length; no other is allowed.
@@ -396,13 +409,12 @@ fn check_record_len(event: &Event) -> Result<(), InvalidRun> {
     Ok(())
 }
 
-fn check_follows(before: &Event, event: &Event) -> Result<(), InvalidRun> {
-    let (left, right) = (before.header(), event.header());
-    let offset = right.offset;
-    if right.log != left.log {
+fn check_follows(before: &Ends, header: &Header) -> Result<(), InvalidRun> {
+    let (left, offset) = (&before.last, header.offset);
+    if header.log != left.log {
         return Err(InvalidRun::OtherLog {
             offset,
-            found: right.log,
+            found: header.log,
             wanted: left.log,
         });
     }
@@ -412,10 +424,10 @@ fn check_follows(before: &Event, event: &Event) -> Result<(), InvalidRun> {
             found: offset,
         });
     }
-    if right.previous != before.hash() {
+    if header.previous != before.last_hash {
         return Err(InvalidRun::BackLink { offset });
     }
-    if right.time_ms < left.time_ms {
+    if header.time_ms < left.time_ms {
         return Err(InvalidRun::Time { offset });
     }
     Ok(())

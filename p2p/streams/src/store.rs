@@ -48,7 +48,7 @@ pub(crate) struct Log {
     /// What the log holds. Changed only after the change is on disk.
     pub(crate) head: watch::Sender<Head>,
     /// Held by who writes runs of the log, or removes them.
-    writing: Mutex<()>,
+    writing: Mutex<Tail>,
     /// How often the place at which it is frozen was lowered.
     lowered: AtomicU32,
     /// What was heard of its length.
@@ -62,7 +62,7 @@ impl Log {
             id,
             partition: partition.map_or_else(OnceLock::new, OnceLock::from),
             head: watch::Sender::new(head),
-            writing: Mutex::new(()),
+            writing: Mutex::new(Tail::Unknown),
             lowered: AtomicU32::new(0),
             heard: Mutex::default(),
         }
@@ -92,7 +92,7 @@ impl Log {
     }
 
     /// Lets nobody else write the log.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, ()> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Tail> {
         self.writing.lock()
     }
 
@@ -105,6 +105,15 @@ impl Log {
     fn partition(&self) -> u32 {
         self.partition.get().copied().unwrap_or(u32::MAX)
     }
+}
+
+/// What lies on disk behind a log's head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tail {
+    /// Perhaps runs that were written in bulk, before the head that should have named them was not.
+    Unknown,
+    /// Nothing.
+    Clean,
 }
 
 /// What was heard of a log's length.

@@ -19,6 +19,7 @@ mod client;
 mod config;
 mod context;
 mod convert;
+mod convict;
 mod core;
 mod gossip;
 mod handle;

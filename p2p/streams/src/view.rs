@@ -40,6 +40,13 @@ pub enum Health {
         /// What happened.
         reason: String,
     },
+    /// They can, but a task beside that has panicked and is started again.
+    Faulty {
+        /// The task.
+        task: &'static str,
+        /// What happened.
+        reason: String,
+    },
     /// The node is stopping.
     Stopped,
 }

@@ -5,10 +5,10 @@
 //!                      one job at a time              one job at a time
 //! ```
 //!
-//! A job takes what waits, signs it, and writes all of it at once. While it waits for the disk the
-//! next job signs what has come meanwhile, and writes it as soon as the disk is free. So the disk
-//! never waits for signatures, and the slower the disk is, the more goes into one write. When
-//! nothing waits there is no job.
+//! A job takes what waits, signs it on all cores, and writes all of it at once. While it waits for
+//! the disk the next job signs what has come meanwhile, and writes it once the disk is free and
+//! those who were just answered have had a moment to append again ([`gather`]). So the slower the
+//! disk is, the more goes into one write. When nothing waits there is no job.
 //!
 //! What is staged builds on what is being written. A log may be left or frozen meanwhile: then what
 //! was staged for it is staged anew, for the log that takes its place. When a write is refused because the disk is
@@ -18,11 +18,14 @@
 
 mod chains;
 mod commit;
+mod gather;
+mod sign;
 mod staged;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
@@ -32,10 +35,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio_util::task::TaskTracker;
 
 use self::chains::{Chains, Stager};
+use self::gather::Gathering;
+use self::sign::Signer;
 use self::staged::Staged;
 use crate::producer::RefusedBatches;
 use crate::store::{Log, LogStore};
 use crate::{Appended, Clock, Epoch, Error, Health, Sequence, StreamName};
+
+/// Events that are signed together at most, before it is seen whether the disk is free.
+const SIGNED_TOGETHER_MAX: usize = 64;
 
 /// An encoded record and its hash.
 pub(crate) struct Encoded {
@@ -91,12 +99,40 @@ struct State {
     failed: Option<String>,
     /// How often staged events have become void.
     generation: u64,
+    /// Who is likely to append again at once.
+    gathering: Gathering,
+}
+
+impl State {
+    /// Puts back what was staged, in its order: before it what must not come after it, behind it
+    /// what came later.
+    fn requeue(&mut self, staged: Staged) {
+        let staged: Vec<_> = staged.requests().collect();
+        for request in staged.into_iter().rev() {
+            self.queue.push_front(request);
+        }
+        while let Some(request) = self.again.pop() {
+            self.queue.push_front(request);
+        }
+    }
+}
+
+/// What the job that stages does next.
+enum Next {
+    /// Number and link a request.
+    Link(Request),
+    /// Sign what is linked.
+    Sign,
+    /// Write what is staged: the disk is this job's.
+    Commit,
+    /// End: there is nothing to do.
+    Nothing,
 }
 
 /// The writer of own logs.
 pub(crate) struct Writer {
     logs: Arc<LogStore>,
-    key: Arc<OperatorKey>,
+    signer: Signer,
     clock: Arc<dyn Clock>,
     health: watch::Sender<Health>,
     tasks: TaskTracker,
@@ -123,7 +159,7 @@ impl Writer {
         let room = logs.config.queue_bytes_max.min(Semaphore::MAX_PERMITS);
         Self {
             logs,
-            key,
+            signer: Signer::new(key, Handle::current()),
             clock,
             health: watch::Sender::new(Health::Running),
             tasks,
@@ -163,6 +199,7 @@ impl Writer {
             drop(state);
             return request.refuse(Error::Failed { reason });
         }
+        state.gathering.came();
         state.queue.push_back(request);
         if state.staging {
             self.changed.notify_one();
@@ -193,51 +230,60 @@ impl Writer {
         guard.disarm();
     }
 
-    /// Signs what waits until there is something to write and the disk is free; the disk is then
-    /// this job's. Nothing where all was answered already.
+    /// Links and signs what waits until there is something to write and the disk is free; the
+    /// disk is then this job's. Nothing where all was answered already.
     fn stage(&self, chains: &mut Chains) -> Option<Staged> {
         let mut staged = Staged::default();
         loop {
-            let request = {
-                let mut state = self.state.lock();
-                if state.failed.is_some() {
-                    staged.requests().for_each(|it| state.queue.push_back(it));
-                    return None;
-                }
-                if chains.renew(state.generation) {
-                    // In their order, before those that came later.
-                    let again: Vec<_> = std::mem::take(&mut staged).requests().collect();
-                    for request in again.into_iter().rev() {
-                        state.queue.push_front(request);
-                    }
-                    while let Some(request) = state.again.pop() {
-                        state.queue.push_front(request);
-                    }
-                }
-                let free = !self.committing.load(Ordering::Relaxed);
-                let full = staged.bytes() >= self.logs.config.commit_bytes_max;
-                if !staged.is_empty() && free {
-                    self.committing.store(true, Ordering::Relaxed);
-                    return Some(staged);
-                }
-                match state.queue.pop_front() {
-                    Some(request) if !full => request,
-                    None if staged.is_empty() => return None,
-                    other => {
-                        other.into_iter().for_each(|it| state.queue.push_front(it));
-                        self.changed.wait(&mut state);
-                        continue;
-                    }
-                }
-            };
-            self.handle(request, chains, &mut staged);
+            match self.next(chains, &mut staged) {
+                Next::Link(request) => self.handle(request, chains, &mut staged),
+                Next::Sign => staged.sign(&self.signer),
+                Next::Commit => return Some(staged),
+                Next::Nothing => return None,
+            }
+        }
+    }
+
+    /// What the job that stages does next; waits where that is for others to decide.
+    fn next(&self, chains: &mut Chains, staged: &mut Staged) -> Next {
+        let mut state = self.state.lock();
+        loop {
+            if state.failed.is_some() {
+                let staged = std::mem::take(staged);
+                staged.requests().for_each(|it| state.queue.push_back(it));
+                return Next::Nothing;
+            }
+            if chains.renew(state.generation) {
+                state.requeue(std::mem::take(staged));
+            }
+            let full = staged.bytes() >= self.logs.config.commit_bytes_max;
+            let enough = full || staged.unsigned() >= SIGNED_TOGETHER_MAX;
+            let free = !self.committing.load(Ordering::Relaxed);
+            let signed = staged.unsigned() == 0 && !staged.is_empty();
+            let until = state.gathering.until(state.queue.len());
+            if signed && free && (full || until.is_none_or(|until| until <= Instant::now())) {
+                self.committing.store(true, Ordering::Relaxed);
+                return Next::Commit;
+            }
+            if !enough && let Some(request) = state.queue.pop_front() {
+                return Next::Link(request);
+            }
+            if staged.is_empty() {
+                return Next::Nothing;
+            }
+            if !signed {
+                return Next::Sign;
+            }
+            match until.filter(|_| free) {
+                Some(until) => drop(self.changed.wait_until(&mut state, until)),
+                None => self.changed.wait(&mut state),
+            }
         }
     }
 
     fn handle(&self, request: Request, chains: &mut Chains, staged: &mut Staged) {
         let stager = Stager {
             logs: &self.logs,
-            key: &self.key,
             now_ms: self.clock.unix_time_ms(),
             refused: &self.refused,
         };

@@ -154,9 +154,10 @@ pub async fn read<M: Message>(
     let len = usize::try_from(u32::from_be_bytes(prefix)).unwrap_or(usize::MAX);
     check_len::<M>(len)?;
     // Grown as bytes arrive: a peer that announces much and sends little holds little.
-    let mut body = BytesMut::with_capacity(len.min(FIRST_READ_BYTES));
+    let mut body = BytesMut::with_capacity(len.min(READ_BYTES));
     while body.len() < len {
-        let missing = (len - body.len()).min(FIRST_READ_BYTES.max(body.len()));
+        // Little at once: some streams clear what they are given before they fill it.
+        let missing = (len - body.len()).min(READ_BYTES);
         let mut chunk = bytes::BufMut::limit(&mut body, missing);
         if stream.read_buf(&mut chunk).await? == 0 {
             return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into());
@@ -165,8 +166,8 @@ pub async fn read<M: Message>(
     Ok(Some(decode(&body.freeze())?))
 }
 
-/// What is set aside for a frame before any of it has arrived.
-const FIRST_READ_BYTES: usize = 64 << 10;
+/// What is set aside for a frame before any of it has arrived, and read at once.
+const READ_BYTES: usize = 64 << 10;
 
 fn check_len<M: Message>(len: usize) -> Result<(), DecodeError> {
     if len > M::BYTES_MAX {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::codec::Message;
+use crate::sync::Checkpoint;
 
 /// The most bytes of an encoded [`Record`].
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
@@ -100,7 +101,8 @@ pub struct SignedHeader {
     pub signature: Bytes,
 }
 
-/// Proof that a producer signed two events for one place in one log.
+/// Proof that a producer signed in a log what it must not: two events for one place, or a checkpoint
+/// over an event whose own signature is false.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Evidence {
     /// The stream of the log.
@@ -112,12 +114,19 @@ pub struct Evidence {
     /// The producer's public keys, Ed25519 then ML-DSA-65.
     #[prost(bytes = "bytes", tag = "3")]
     pub producer: Bytes,
-    /// One event, the one whose header bytes are smaller.
+    /// One event, the one whose header bytes are smaller; or the one whose signature is false.
     #[prost(message, optional, tag = "4")]
     pub first: Option<SignedHeader>,
-    /// The other event.
+    /// The other event of two.
     #[prost(message, optional, tag = "5")]
     pub second: Option<SignedHeader>,
+    /// The checkpoint over the event whose signature is false.
+    #[prost(message, optional, tag = "6")]
+    pub checkpoint: Option<Checkpoint>,
+    /// The way from that event up to the checkpoint's Merkle root: 32 bytes of each sibling, the
+    /// lowest first.
+    #[prost(bytes = "bytes", tag = "7")]
+    pub path: Bytes,
 }
 
 impl Message for Header {
@@ -146,7 +155,8 @@ impl Message for SignedHeader {
 }
 
 impl Message for Evidence {
-    const BYTES_MAX: usize = 4 << 10;
+    /// The keys (1984 bytes), a header, a checkpoint (3.6 KB) and eight siblings.
+    const BYTES_MAX: usize = 7 << 10;
     const NAME: &'static str = "Evidence";
 }
 

@@ -206,8 +206,8 @@ pub enum Part {
     #[prost(message, tag = "5")]
     Gone(Gone),
     /// A producer said two things in a log that was told before.
-    #[prost(message, tag = "6")]
-    Evidence(Evidence),
+    #[prost(message, boxed, tag = "6")]
+    Evidence(Box<Evidence>),
 }
 
 impl Message for Ask {
@@ -298,8 +298,8 @@ pub enum News {
 }
 
 impl Message for EventGossip {
-    /// Events, the producer's keys (1984 bytes) and the log's name.
-    const BYTES_MAX: usize = GOSSIP_RUN_BYTES_MAX + (3 << 10);
+    /// The largest [`Evidence`]; or events, the producer's keys (1984 bytes) and the log's name.
+    const BYTES_MAX: usize = 8 << 10;
     const NAME: &'static str = "EventGossip";
 }
 

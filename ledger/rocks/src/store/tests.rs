@@ -172,11 +172,109 @@ fn a_damaged_file_is_reported_not_read() {
     assert!(matches!(scanned, Err(Error::Corrupt { .. })), "{scanned:?}");
 }
 
+/// Values that are kept apart when they are written, and some that are not, under ascending keys.
+fn bulk(numbers: std::ops::Range<u32>, fill: u32) -> Vec<Entry> {
+    let value = |n: u32| noise(fill + n, if n.is_multiple_of(3) { 40 } else { 70_000 });
+    let entry = |n: u32| (n.to_be_bytes().to_vec().into(), value(n).into());
+    numbers.map(entry).collect()
+}
+
+fn all_runs(store: &RocksStore) -> Vec<Entry> {
+    let reader = store.snapshot();
+    let entries = reader.scan(Table::StreamRuns, KeyRange::all(), Order::Ascending);
+    entries.map(Result::unwrap).collect()
+}
+
+#[test]
+fn bulk_is_there_after_opening_again_and_after_sorting() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    store.ingest(Table::StreamRuns, Vec::new()).unwrap();
+    store.ingest(Table::StreamRuns, bulk(0..20, 0)).unwrap();
+    let before = store.snapshot();
+    store.ingest(Table::StreamRuns, bulk(20..40, 0)).unwrap();
+    let seen = before.scan(Table::StreamRuns, KeyRange::all(), Order::Descending);
+    assert_eq!(seen.count(), 20, "a snapshot does not change");
+    drop(before);
+    assert_eq!(all_runs(&store), bulk(0..40, 0));
+    drop(store);
+
+    let store = open(&dir);
+    assert_eq!(all_runs(&store), bulk(0..40, 0));
+    let family = store.family(Table::StreamRuns);
+    let mut every = rocksdb::CompactOptions::default();
+    every.set_bottommost_level_compaction(rocksdb::BottommostLevelCompaction::Force);
+    let nothing = None::<&[u8]>;
+    store
+        .database()
+        .compact_range_cf_opt(family, nothing, nothing, &every);
+    assert_eq!(all_runs(&store), bulk(0..40, 0));
+    for (key, value) in bulk(0..40, 0) {
+        let found = store.snapshot().get(Table::StreamRuns, &key).unwrap();
+        assert_eq!(found, Some(value));
+    }
+}
+
+#[test]
+fn what_is_written_last_counts_however_it_is_written() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let mut batch = Batch::new();
+    for (key, value) in bulk(0..10, 1_000) {
+        batch.put(Table::StreamRuns, key, value);
+    }
+    store.write(batch).unwrap();
+    store.ingest(Table::StreamRuns, bulk(5..15, 0)).unwrap();
+    let mut batch = Batch::new();
+    batch.delete(Table::StreamRuns, 14_u32.to_be_bytes().to_vec());
+    store.write(batch).unwrap();
+    let expected = [bulk(0..5, 1_000), bulk(5..14, 0)].concat();
+    assert_eq!(all_runs(&store), expected);
+    drop(store);
+    assert_eq!(all_runs(&open(&dir)), expected);
+}
+
+#[test]
+fn bulk_that_is_refused_changes_nothing_and_leaves_nothing() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let mut entries = bulk(0..4, 0);
+    entries.swap(1, 2);
+    let error = store.ingest(Table::StreamRuns, entries).unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error}");
+    assert_eq!(all_runs(&store), []);
+    let incoming = || std::fs::read_dir(dir.path().join("incoming")).unwrap();
+    assert_eq!(incoming().count(), 0);
+    store.ingest(Table::StreamRuns, bulk(0..4, 0)).unwrap();
+    assert_eq!(incoming().count(), 0);
+
+    // What a crash left.
+    std::fs::write(dir.path().join("incoming/7.sst"), b"half").unwrap();
+    let reader = RocksStore::open_read_only(dir.path(), &config()).unwrap();
+    let refused = reader.ingest(Table::StreamRuns, bulk(0..1, 0));
+    assert!(matches!(refused, Err(Error::ReadOnly)));
+    drop((reader, store));
+    let store = open(&dir);
+    assert_eq!(incoming().count(), 0);
+    assert_eq!(all_runs(&store), bulk(0..4, 0));
+    drop(store);
+    let config = Config {
+        free_bytes_min: u64::MAX,
+        ..config()
+    };
+    let store = RocksStore::open(dir.path(), &config).unwrap();
+    let error = store.ingest(Table::StreamRuns, bulk(0..1, 0)).unwrap_err();
+    assert!(matches!(error, Error::Full { .. }), "{error}");
+}
+
 /// The folder that [`writer_for_the_crash_test`] writes to.
 const CRASH_DIR: &str = "PHYTOMER_CRASH_TEST_DIR";
+/// Bulk comes with every so many batches of the crash test, so many entries at once.
+const BULK_EVERY: u32 = 20;
+const BULK: u32 = 10;
 
-/// Writes until it is killed, and names each batch once it is acknowledged. Only the test below
-/// gives it a folder.
+/// Writes until it is killed, some of it in bulk, and names each number once it is acknowledged.
+/// Only the test below gives it a folder.
 #[test]
 fn writer_for_the_crash_test() {
     let Ok(dir) = std::env::var(CRASH_DIR) else {
@@ -190,6 +288,10 @@ fn writer_for_the_crash_test() {
             batch.put(Table::Events, key, vec![half; 2_000]);
         }
         store.write(batch).unwrap();
+        if number.is_multiple_of(BULK_EVERY) {
+            let entries = bulk(number * BULK..(number + 1) * BULK, 0);
+            store.ingest(Table::StreamRuns, entries).unwrap();
+        }
         let mut out = std::io::stdout();
         writeln!(out, "acknowledged {number}").unwrap();
         out.flush().unwrap();
@@ -230,6 +332,22 @@ fn a_killed_process_loses_nothing_that_was_acknowledged() {
         "batch {last} was acknowledged, {left} are there"
     );
     assert_eq!(left, right, "batches are whole");
+
+    let runs = all_runs(&store);
+    let expected = (0..)
+        .step_by(BULK_EVERY as usize)
+        .take(runs.len() / BULK as usize);
+    let expected: Vec<u32> = expected.collect();
+    assert!(
+        expected
+            .last()
+            .is_some_and(|newest| newest + BULK_EVERY > last)
+    );
+    let expected: Vec<Entry> = expected
+        .into_iter()
+        .flat_map(|number| bulk(number * BULK..(number + 1) * BULK, 0))
+        .collect();
+    assert_eq!(runs, expected, "bulk is whole");
 }
 
 /// The log of a store to which `count` batches were written that are in no sorted file yet.
@@ -318,6 +436,19 @@ fn a_disk_that_runs_full_loses_nothing_and_asks_for_a_restart() {
     let store = open(&dir);
     assert_eq!(count(&store), acknowledged);
     store.write(one(b"after", b"1")).unwrap();
+}
+
+#[test]
+fn what_is_held_in_memory_is_told() {
+    let dir = TempDir::new().unwrap();
+    let config = Config {
+        write_buffer_bytes: 64 << 20,
+        ..config()
+    };
+    let store = RocksStore::open(dir.path(), &config).unwrap();
+    let before = store.memory_use().buffers;
+    store.write(one(b"much", &noise(1, 2 << 20))).unwrap();
+    assert!(store.memory_use().buffers >= before + (2 << 20));
 }
 
 /// Bytes that do not compress.

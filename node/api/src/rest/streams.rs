@@ -272,9 +272,9 @@ fn position_view(position: &Position) -> PositionView {
     }
 }
 
-/// Proofs that an operator signed two events for one place of one log. Nothing more is taken of
-/// such a log.
-#[utoipa::path(get, path = "/v1/streams/evidence", operation_id = "listEvidence", tag = "streams",
+/// Proofs that an operator signed two events for one place of one log, or a checkpoint over an event
+/// with a false signature. Nothing more is taken of such a log.
+#[utoipa::path(get, path = "/v1/evidence", operation_id = "listEvidence", tag = "streams",
     responses((status = 200, description = "Each proof.", body = EvidenceList)))]
 pub(crate) async fn evidence(State(app): State<Arc<App>>) -> Result<Json<EvidenceList>, Problem> {
     let evidence = app.services.network.streams.evidence().await?;

@@ -1,6 +1,6 @@
 //! Who may be served how much at once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 use phytomer_wire::PeerId;
 use phytomer_wire::blobs::SPAN_BYTES;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use crate::shared::Shared;
 
@@ -18,12 +19,20 @@ const OPENINGS_MAX: usize = 4;
 const REFUSALS_MAX: usize = 64;
 /// One peer has at most this part of the transfers.
 const PEER_TRANSFERS_PART: usize = 4;
+/// How long a transfer goes on however slow it is, also while others wait.
+const FAIR_TIME: Duration = Duration::from_secs(2);
+/// How long a transfer that gives way has for the span that it is at. With [`FAIR_TIME`] it is
+/// less than others wait for their turn.
+const LEAVE_TIME: Duration = Duration::from_secs(4);
+/// How often a request that waits looks whether a transfer may give way to it.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What all peers share, and what each has of it.
 pub(super) struct Slots {
     shared: Arc<Shared>,
     peers: Mutex<HashMap<PeerId, Held>>,
     transfers: Semaphore,
+    running: Mutex<Running>,
     openings: Semaphore,
     refusals: Arc<Semaphore>,
     /// How long a peer may take to ask, or to accept a span.
@@ -48,6 +57,7 @@ impl Slots {
             shared: Arc::clone(shared),
             peers: Mutex::default(),
             transfers: Semaphore::new(limits.transfers_max),
+            running: Mutex::default(),
             openings: Semaphore::new(OPENINGS_MAX),
             refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
             stall_timeout: Duration::from_millis(limits.stall_timeout_ms),
@@ -88,6 +98,14 @@ impl Slots {
         Arc::clone(&self.refusals).try_acquire_owned().ok()
     }
 
+    /// Has one transfer give way, as soon as there is one that has had its fair time.
+    async fn make_way(&self) {
+        while !self.running.lock().dismiss(Instant::now()) {
+            sleep(LOOK_INTERVAL).await;
+        }
+        self.count_refused("slow");
+    }
+
     fn count_refused(&self, reason: &str) {
         let refused = &self.shared.metrics.refused;
         refused.with_label_values(&[reason]).inc();
@@ -103,17 +121,27 @@ pub(super) struct Slot {
 
 impl Slot {
     /// A turn to send content, among those of the peer and then among those of all; none where it
-    /// does not come until `due`.
-    pub(super) async fn transfer(
-        &self,
-        due: Instant,
-    ) -> Option<(SemaphorePermit<'_>, SemaphorePermit<'_>)> {
+    /// does not come until `due`. Where all turns are taken, the slowest transfer gives way.
+    pub(super) async fn transfer(&self, due: Instant) -> Option<Turn<'_>> {
         let turn = async {
             let of_peer = self.transfers.acquire().await?;
-            let of_all = self.slots.transfers.acquire().await?;
-            Ok((of_peer, of_all))
+            let of_all = self.slots.transfers.acquire();
+            tokio::pin!(of_all);
+            let of_all = tokio::select! {
+                biased;
+                of_all = &mut of_all => of_all,
+                () = self.slots.make_way() => of_all.await,
+            };
+            Ok((of_peer, of_all?))
         };
-        self.until(due, turn).await
+        let places = self.until(due, turn).await?;
+        let (number, leave) = self.slots.running.lock().begin(Instant::now());
+        Some(Turn {
+            slots: &self.slots,
+            number,
+            leave,
+            _places: places,
+        })
     }
 
     /// A turn to open content; none where it does not come until `due`.
@@ -131,6 +159,81 @@ impl Slot {
             self.slots.count_refused("busy");
         }
         turn
+    }
+}
+
+/// The transfers under way.
+#[derive(Default)]
+struct Running {
+    transfers: BTreeMap<u64, Pace>,
+    next: u64,
+}
+
+/// How fast a transfer goes.
+struct Pace {
+    began: Instant,
+    spans: u32,
+    leave: CancellationToken,
+}
+
+impl Running {
+    fn begin(&mut self, now: Instant) -> (u64, CancellationToken) {
+        let leave = CancellationToken::new();
+        let pace = Pace {
+            began: now,
+            spans: 0,
+            leave: leave.clone(),
+        };
+        self.next += 1;
+        self.transfers.insert(self.next, pace);
+        (self.next, leave)
+    }
+
+    /// Tells the slowest of those to leave that have had their fair time. Says whether one was told.
+    fn dismiss(&mut self, now: Instant) -> bool {
+        let span_time = |pace: &Pace| now.duration_since(pace.began) / pace.spans.max(1);
+        let slowest = self
+            .transfers
+            .values()
+            .filter(|pace| now.duration_since(pace.began) >= FAIR_TIME)
+            .filter(|pace| !pace.leave.is_cancelled())
+            .max_by_key(|pace| span_time(pace));
+        slowest.map(|pace| pace.leave.cancel()).is_some()
+    }
+}
+
+/// A transfer's place.
+pub(super) struct Turn<'a> {
+    slots: &'a Slots,
+    number: u64,
+    leave: CancellationToken,
+    _places: (SemaphorePermit<'a>, SemaphorePermit<'a>),
+}
+
+impl Turn<'_> {
+    /// Notes that the peer took a span.
+    pub(super) fn sent(&self) {
+        let mut running = self.slots.running.lock();
+        if let Some(pace) = running.transfers.get_mut(&self.number) {
+            pace.spans += 1;
+        }
+    }
+
+    /// Whether the transfer gives way to another one, once its span is sent.
+    pub(super) fn is_over(&self) -> bool {
+        self.leave.is_cancelled()
+    }
+
+    /// Waits until the transfer has given way for so long that even its span is cut off.
+    pub(super) async fn overdue(&self) {
+        self.leave.cancelled().await;
+        sleep(LEAVE_TIME).await;
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.slots.running.lock().transfers.remove(&self.number);
     }
 }
 

@@ -7,7 +7,7 @@ use phytomer_wire::memory::Fabric;
 use phytomer_wire::{ByteStream, Network, Offence, Protocol, codec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::node::{Node, SPAN, Setup, content, peer, until};
+use crate::node::{Node, SPAN, Setup, content, holder, holder_with, peer, until};
 
 async fn ask(stream: &mut ByteStream, id: BlobId, start: u64, end: u64) {
     let hash = Bytes::copy_from_slice(id.as_bytes());
@@ -30,12 +30,7 @@ async fn a_peer_has_so_many_streams_and_the_next_is_told_to_wait() {
         },
         ..Setup::default()
     };
-    let server = Node::start_with(&fabric, 1, setup);
-    let id = server
-        .blobs
-        .add_bytes(content(10, 1), Keep::Pinned)
-        .await
-        .unwrap();
+    let (server, id) = holder_with(&fabric, &content(10, 1), setup).await;
     let (greedy, modest) = (fabric.join(peer(2)), fabric.join(peer(3)));
     let busy = async |stream: &mut ByteStream| {
         ask(stream, id, 0, 0).await;
@@ -62,12 +57,7 @@ async fn a_peer_has_so_many_streams_and_the_next_is_told_to_wait() {
 #[tokio::test]
 async fn what_cannot_be_asked_ends_the_stream_and_is_held_against_the_peer() {
     let fabric = Fabric::new();
-    let server = Node::start(&fabric, 1);
-    let id = server
-        .blobs
-        .add_bytes(content(10, 1), Keep::Pinned)
-        .await
-        .unwrap();
+    let (_server, id) = holder(&fabric, &content(10, 1)).await;
     let questions = [
         codec::encode(&Want {
             hash: Bytes::from_static(&[1; 31]),
@@ -113,12 +103,7 @@ async fn what_cannot_be_asked_ends_the_stream_and_is_held_against_the_peer() {
 #[tokio::test]
 async fn what_is_not_there_is_said_to_be_gone() {
     let fabric = Fabric::new();
-    let server = Node::start(&fabric, 1);
-    let id = server
-        .blobs
-        .add_bytes(content(SPAN, 1), Keep::Pinned)
-        .await
-        .unwrap();
+    let (_server, id) = holder(&fabric, &content(SPAN, 1)).await;
     let client = fabric.join(peer(2));
     let mut stream = client.open_stream(peer(1), Protocol::BLOBS).await.unwrap();
     let unknown = BlobId::of(b"unknown");
@@ -135,12 +120,7 @@ async fn what_is_not_there_is_said_to_be_gone() {
 #[tokio::test(start_paused = true)]
 async fn who_neither_asks_nor_takes_loses_its_stream() {
     let fabric = Fabric::new();
-    let server = Node::start(&fabric, 1);
-    let id = server
-        .blobs
-        .add_bytes(content(40 * SPAN, 1), Keep::Pinned)
-        .await
-        .unwrap();
+    let (server, id) = holder(&fabric, &content(40 * SPAN, 1)).await;
     let client = fabric.join(peer(2));
     let silent = client.open_stream(peer(1), Protocol::BLOBS).await.unwrap();
     let mut slow = client.open_stream(peer(1), Protocol::BLOBS).await.unwrap();
@@ -154,12 +134,7 @@ async fn who_neither_asks_nor_takes_loses_its_stream() {
 #[tokio::test]
 async fn content_that_is_too_large_or_does_not_fit_is_not_begun() {
     let fabric = Fabric::new();
-    let server = Node::start(&fabric, 1);
-    let id = server
-        .blobs
-        .add_bytes(content(4 * SPAN, 1), Keep::Pinned)
-        .await
-        .unwrap();
+    let (_server, id) = holder(&fabric, &content(4 * SPAN, 1)).await;
     let limits = [
         Config {
             blob_bytes_max: 4 * SPAN as u64 - 1,

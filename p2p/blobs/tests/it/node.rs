@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use phytomer_blobs::{BlobId, Blobs, Config, Parts, Source, SystemClock};
+use phytomer_blobs::{BlobId, Blobs, Config, Keep, Parts, Source, SystemClock};
 use phytomer_store::MemoryStore;
 use phytomer_telemetry::MetricsRegistry;
 use phytomer_wire::memory::{Fabric, MemoryNetwork};
@@ -117,6 +117,18 @@ impl Node {
     pub(crate) async fn get(&self, id: BlobId) -> Bytes {
         self.blobs.get_bytes(id, u64::MAX).await.unwrap()
     }
+}
+
+/// A node that holds `content`, and the content's id.
+pub(crate) async fn holder(fabric: &Fabric, content: &Bytes) -> (Node, BlobId) {
+    holder_with(fabric, content, Setup::default()).await
+}
+
+pub(crate) async fn holder_with(fabric: &Fabric, content: &Bytes, setup: Setup) -> (Node, BlobId) {
+    let node = Node::start_with(fabric, 1, setup);
+    let added = node.blobs.add_bytes(content.clone(), Keep::Pinned);
+    let id = added.await.unwrap();
+    (node, id)
 }
 
 /// Waits until something holds, for as long as a loaded machine may need.

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use phytomer_blobs::{BlobId, Config, Error, Keep, ServeConfig, Source};
+use phytomer_blobs::{BlobId, Config, Error, ServeConfig, Source};
 use phytomer_wire::blobs::{Have, SpanHead, Want};
 use phytomer_wire::memory::{Fabric, MemoryNetwork};
 use phytomer_wire::{ByteStream, Network, Protocol, codec};
 use tokio::io::AsyncReadExt;
 
-use crate::node::{Node, SPAN, Setup, content, peer, until};
+use crate::node::{Node, SPAN, Setup, content, holder, holder_with, peer, until};
 
 /// Longer than any test runs.
 const FOREVER_MS: u64 = 1_000_000_000;
@@ -63,9 +63,7 @@ async fn a_peer_that_takes_nothing_leaves_transfers_to_others() {
         stall_timeout_ms: FOREVER_MS,
         ..ServeConfig::default()
     };
-    let server = Node::start_with(&fabric, 1, setup(serve));
-    let sent = content(40 * SPAN, 1);
-    let id = server.blobs.add_bytes(sent, Keep::Pinned).await.unwrap();
+    let (_server, id) = holder_with(&fabric, &content(40 * SPAN, 1), setup(serve)).await;
     let greedy = fabric.join(peer(2));
     let hogged = hog(&greedy, id).await;
     let client = Node::start(&fabric, 3);
@@ -81,17 +79,16 @@ async fn who_waits_in_vain_for_a_transfer_is_told_so_and_holds_nothing_against_t
     let serve = ServeConfig {
         transfers_max: 1,
         stall_timeout_ms: FOREVER_MS,
+        // Less than a transfer has that must give way.
+        turn_timeout_ms: 1_000,
         ..ServeConfig::default()
     };
-    let server = Node::start_with(&fabric, 1, setup(serve));
-    let sent = content(40 * SPAN, 1);
-    let id = server.blobs.add_bytes(sent, Keep::Pinned).await.unwrap();
+    let (_server, id) = holder_with(&fabric, &content(40 * SPAN, 1), setup(serve)).await;
     let greedy = fabric.join(peer(2));
     let hogged = hog(&greedy, id).await;
+    let mut refused = ask(&fabric.join(peer(4)), id, 0, 40).await;
+    assert!(head(&mut refused).await.gone);
     let client = Node::start(&fabric, 3);
-    let error = client.blobs.fetch(id).wait().await.unwrap_err();
-    assert!(matches!(error, Error::NoProvider { .. }), "{error}");
-    assert!(fabric.reports().is_empty());
     // It is asked again, and answers once it can.
     drop(hogged);
     client.blobs.fetch(id).wait().await.unwrap();
@@ -105,9 +102,7 @@ async fn who_is_refused_a_stream_holds_nothing_against_the_peer() {
         streams_max: 0,
         ..ServeConfig::default()
     };
-    let server = Node::start_with(&fabric, 1, setup(serve));
-    let sent = content(SPAN, 1);
-    let id = server.blobs.add_bytes(sent, Keep::Pinned).await.unwrap();
+    let (_server, id) = holder_with(&fabric, &content(SPAN, 1), setup(serve)).await;
     // However long it takes to ask.
     let slow = fabric.join(peer(2));
     let mut stream = slow.open_stream(peer(1), Protocol::BLOBS).await.unwrap();
@@ -127,9 +122,7 @@ async fn who_is_refused_a_stream_holds_nothing_against_the_peer() {
 #[tokio::test(start_paused = true)]
 async fn a_transfer_has_a_least_rate() {
     let fabric = Fabric::new();
-    let server = Node::start(&fabric, 1);
-    let sent = content(40 * SPAN, 1);
-    let id = server.blobs.add_bytes(sent, Keep::Pinned).await.unwrap();
+    let (_server, id) = holder(&fabric, &content(40 * SPAN, 1)).await;
     let client = fabric.join(peer(2));
     // One span in 25 s is never a stall, but less than the rate; one in 5 s is more.
     for (pace_s, whole) in [(25, false), (5, true)] {
@@ -143,6 +136,40 @@ async fn a_transfer_has_a_least_rate() {
         }
         assert_eq!(taken == 40, whole, "{taken} spans, one in {pace_s} s");
     }
+}
+
+/// Takes one span after the other, each at its pace, and begins again whenever it is sent away.
+async fn take_slowly(network: MemoryNetwork, id: BlobId, pace: Duration) {
+    loop {
+        let mut stream = ask(&network, id, 0, 40).await;
+        let mut piece = vec![0; SPAN];
+        while let Ok(Some(SpanHead { gone: false, .. })) = codec::read(&mut stream).await
+            && stream.read_exact(&mut piece).await.is_ok()
+        {
+            tokio::time::sleep(pace).await;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Many peers, each within its share and just above the least rate, cannot keep another one out.
+#[tokio::test(start_paused = true)]
+async fn where_all_places_are_taken_the_slowest_gives_way() {
+    let fabric = Fabric::new();
+    let sent = content(40 * SPAN, 1);
+    let (server, id) = holder(&fabric, &sent).await;
+    // Spans that take 6 s are above the least rate, and no span of the last four is ever taken.
+    for (byte, pace_s) in [(2, 6), (3, 6), (4, 6), (5, 29), (6, 1_000)] {
+        for _ in 0..4 {
+            let slow = fabric.join(peer(byte));
+            tokio::spawn(take_slowly(slow, id, Duration::from_secs(pace_s)));
+        }
+    }
+    until(async || server.figure("serving_streams") >= 16).await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let client = Node::start(&fabric, 9);
+    client.blobs.fetch(id).wait().await.unwrap();
+    assert_eq!(client.get(id).await, sent);
 }
 
 /// Photos that say how many copies of them are in memory.

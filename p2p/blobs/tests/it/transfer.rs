@@ -9,7 +9,7 @@ use phytomer_wire::memory::Fabric;
 use tokio::io::AsyncReadExt;
 
 use crate::hostile::{self, Vice};
-use crate::node::{Node, SPAN, Setup, content, peer, until};
+use crate::node::{Node, SPAN, Setup, content, holder, peer, until};
 
 #[tokio::test]
 async fn content_of_any_size_arrives_whole() {
@@ -103,13 +103,8 @@ async fn content_is_added_and_read_in_every_way() {
 #[tokio::test]
 async fn several_providers_share_the_work() {
     let fabric = Fabric::new();
-    let origin = Node::start(&fabric, 1);
     let sent = content(60 * SPAN + 9, 2);
-    let id = origin
-        .blobs
-        .add_bytes(sent.clone(), Keep::Pinned)
-        .await
-        .unwrap();
+    let (origin, id) = holder(&fabric, &sent).await;
     let client = Node::start(&fabric, 9);
     fabric.cut(origin.peer(), client.peer());
     let mut passed = Vec::new();
@@ -130,13 +125,8 @@ async fn several_providers_share_the_work() {
 #[tokio::test]
 async fn peers_that_have_parts_make_up_the_whole() {
     let fabric = Fabric::new();
-    let origin = Node::start(&fabric, 1);
     let sent = content(40 * SPAN, 3);
-    let id = origin
-        .blobs
-        .add_bytes(sent.clone(), Keep::Pinned)
-        .await
-        .unwrap();
+    let (origin, id) = holder(&fabric, &sent).await;
     let client = Node::start(&fabric, 9);
     fabric.cut(origin.peer(), client.peer());
     // More of them than are asked at once, and none has more than a fifth.
@@ -154,13 +144,8 @@ async fn peers_that_have_parts_make_up_the_whole() {
 #[tokio::test(start_paused = true)]
 async fn a_fetch_goes_on_where_it_was_when_the_node_stopped() {
     let fabric = Fabric::new();
-    let origin = Node::start(&fabric, 1);
     let sent = content(50 * SPAN, 4);
-    let id = origin
-        .blobs
-        .add_bytes(sent.clone(), Keep::Pinned)
-        .await
-        .unwrap();
+    let (origin, id) = holder(&fabric, &sent).await;
     let client = Node::start(&fabric, 9);
     fabric.cut(origin.peer(), client.peer());
     let first = (0..20).chain([49]).collect();
@@ -191,13 +176,8 @@ async fn a_fetch_goes_on_where_it_was_when_the_node_stopped() {
 #[tokio::test(start_paused = true)]
 async fn who_has_begun_serves_what_has_arrived() {
     let fabric = Fabric::new();
-    let origin = Node::start(&fabric, 1);
     let sent = content(30 * SPAN, 5);
-    let id = origin
-        .blobs
-        .add_bytes(sent.clone(), Keep::Pinned)
-        .await
-        .unwrap();
+    let (origin, id) = holder(&fabric, &sent).await;
     let (first, second) = (Node::start(&fabric, 8), Node::start(&fabric, 9));
     for node in [&first, &second] {
         fabric.cut(origin.peer(), node.peer());
@@ -226,9 +206,9 @@ async fn who_has_begun_serves_what_has_arrived() {
 #[tokio::test]
 async fn who_fetches_the_same_shares_one_download() {
     let fabric = Fabric::new();
-    let (a, b) = (Node::start(&fabric, 1), Node::start(&fabric, 2));
     let sent = content(30 * SPAN, 6);
-    let id = a.blobs.add_bytes(sent.clone(), Keep::Pinned).await.unwrap();
+    let (a, id) = holder(&fabric, &sent).await;
+    let b = Node::start(&fabric, 2);
     let fetches: Vec<_> = (0..5).map(|_| b.blobs.fetch(id)).collect();
     for fetch in fetches {
         fetch.wait().await.unwrap();
@@ -357,10 +337,40 @@ async fn the_network_is_told_what_is_here_and_what_is_gone() {
     told(newest, true).await;
 }
 
+#[tokio::test]
+async fn where_the_network_takes_no_more_the_newest_content_is_announced() {
+    let fabric = Fabric::new();
+    fabric.set_provided_max(2);
+    let node = Node::start(&fabric, 1);
+    let other = fabric.join(peer(2));
+    let told = async |id: &BlobId| {
+        let providers = other.providers(*id.as_bytes()).await.unwrap();
+        providers.contains(&peer(1))
+    };
+    let mut ids = Vec::new();
+    for seed in 0..6 {
+        let added = node.blobs.add_bytes(content(9, seed), Keep::Pinned);
+        ids.push(added.await.unwrap());
+        let (older, newest) = ids.split_at(ids.len().saturating_sub(2));
+        for id in newest {
+            until(async || told(id).await).await;
+        }
+        for id in older {
+            assert!(!told(id).await);
+        }
+    }
+    // What goes makes room.
+    node.blobs.remove(ids[5]).await.unwrap();
+    node.blobs.announce(ids[0]);
+    until(async || told(&ids[0]).await).await;
+    assert!(told(&ids[4]).await && !told(&ids[5]).await);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_fetch_that_nobody_waits_for_ends_and_keeps_what_it_has() {
     let fabric = Fabric::new();
-    let origin = Node::start(&fabric, 1);
+    let sent = content(20 * SPAN, 13);
+    let (origin, id) = holder(&fabric, &sent).await;
     let setup = Setup {
         config: Config {
             fetch: FetchConfig {
@@ -373,12 +383,6 @@ async fn a_fetch_that_nobody_waits_for_ends_and_keeps_what_it_has() {
     };
     let client = Node::start_with(&fabric, 9, setup);
     fabric.cut(origin.peer(), client.peer());
-    let sent = content(20 * SPAN, 13);
-    let id = origin
-        .blobs
-        .add_bytes(sent.clone(), Keep::Pinned)
-        .await
-        .unwrap();
     hostile::join(&fabric, 2, origin.peer(), Vice::StallAfter(8)).await;
     let fetch = client.blobs.fetch(id);
     // The last span proves the size, seven more follow it.

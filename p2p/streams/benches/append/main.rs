@@ -6,9 +6,23 @@
 //! ```
 //!
 //! All take turns, in many short rounds, so that a disk whose speed changes does so for everybody.
-//! The limit is the rate at which the same disk takes appends to a file of the size of the mean write
-//! of streams, each followed by fdatasync, times the mean number of events in a write. The rate of
-//! writing over what a file holds is shown beside it: it has no file system's journal to wait for.
+//! Each waits for its answer before it appends again. For each number of producers:
+//!
+//! - `streams`: what was acknowledged; CPU is all that this process used, for the producers, the
+//!   streams, the checkpoints and RocksDB's background work alike.
+//! - `events in a write`, `% of the time writing`: how the events were gathered; a write is one
+//!   `Store::write`, which ends when the disk has it.
+//! - `fdatasync, same batches`: how many events a second the disk takes in appends to a file of as
+//!   many bytes as the mean write had, each followed by fdatasync, when nothing else is done.
+//! - `fdatasync, one batch of all`: the same where each append holds an event of every producer. No
+//!   program can reach it: producers come back, and are signed for, only after the write before.
+//! - `fdatasync for each event`: what syncing every event by itself would give.
+//! - `processors alone`: the rate at which all processors would be busy, at the CPU per event
+//!   that was used. Where it is below the disk's, the disk is not what limits.
+//! - `Ed25519 alone`: the rate at which signing the events by itself would keep them busy.
+//! - `JetStream`: the same events, published over TCP by one client; CPU is the server's and the
+//!   client's. By default it acknowledges before the disk has the message. `sync always` promises
+//!   what streams promise, from nats-server 2.10 on.
 #![allow(clippy::print_stdout)]
 
 mod disk;
@@ -17,7 +31,10 @@ mod ours;
 mod sample;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use phytomer_pqc::OperatorKey;
+use phytomer_streams::EVENT_CONTEXT;
 
 use crate::disk::Disk;
 use crate::nats::JetStream;
@@ -28,6 +45,8 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Bytes of an event's value.
 const PAYLOAD_BYTES: usize = 1 << 10;
+/// Bytes of what is signed of an event.
+const HEADER_BYTES: usize = 120;
 /// How many producers append at once, each waiting for its answer.
 const PRODUCERS: [usize; 3] = [1, 16, 256];
 /// How often each takes its turn.
@@ -42,12 +61,16 @@ fn main() -> Result<(), Failure> {
         folder.path().display(),
         TURN.as_millis()
     );
+    println!(
+        "{}\n",
+        nats::version().unwrap_or_else(|error| error.to_string())
+    );
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     println!(
-        "{:>9}  {:<28} {:>9} {:>8} {:>8}",
-        "producers", "who", "events/s", "p50 ms", "p99 ms"
+        "{:>9}  {:<28} {:>9} {:>8} {:>8} {:>9}",
+        "producers", "who", "events/s", "p50 ms", "p99 ms", "CPU µs"
     );
     for producers in PRODUCERS {
         runtime.block_on(measure(folder.path(), producers))?;
@@ -61,11 +84,13 @@ fn folder() -> PathBuf {
     argument.map_or_else(|| env!("CARGO_TARGET_TMPDIR").into(), PathBuf::from)
 }
 
-/// Events per second that fdatasync allows.
+/// Events per second that a part of the work allows if nothing else is done.
 #[derive(Default)]
 struct Limits {
-    appends: f64,
-    rewrites: f64,
+    /// fdatasync, with as many events in each write as there were.
+    batches: f64,
+    /// One event of every producer in each write.
+    all: f64,
     /// One event in each write.
     single: f64,
 }
@@ -86,12 +111,13 @@ async fn measure(folder: &Path, producers: usize) -> Result<(), Failure> {
     let (mut total, mut limits) = (Sample::default(), Limits::default());
     for _ in 0..ROUNDS {
         let sample = ours.turn(producers).await?;
-        let (bytes, events) = (sample.write_bytes(), sample.write_events());
-        let share = events / ROUNDS as f64;
-        limits.appends += disk.appends_per_second(bytes, TURN / 2)? * share;
-        limits.rewrites += disk.rewrites_per_second(bytes, TURN / 2)? * share;
-        let single = disk.appends_per_second(PAYLOAD_BYTES, TURN / 2)?;
-        limits.single += single / ROUNDS as f64;
+        let allowed = |events: f64| {
+            let writes = disk.appends_per_second(sample.write_bytes(events), TURN / 2);
+            writes.map(|writes| writes * events / ROUNDS as f64)
+        };
+        limits.batches += allowed(sample.write_events())?;
+        limits.all += allowed(producers as f64)?;
+        limits.single += allowed(1.0)?;
         total.add(sample);
         for (_, server, sample) in &mut theirs {
             if let Ok(server) = server {
@@ -105,7 +131,8 @@ async fn measure(folder: &Path, producers: usize) -> Result<(), Failure> {
         match server {
             Ok(_) => {
                 print_row(producers, name, &sample);
-                print_ratio("streams ÷ this", total.per_second() / sample.per_second());
+                let ratio = total.per_second() / sample.per_second();
+                print_ratio("streams ÷ this", ratio);
             }
             Err(reason) => println!("{:>9}  {name:<28} skipped: {reason}", ""),
         }
@@ -117,24 +144,48 @@ async fn measure(folder: &Path, producers: usize) -> Result<(), Failure> {
 
 fn print_row(producers: usize, who: &str, sample: &Sample) {
     println!(
-        "{producers:>9}  {who:<28} {:>9.0} {:>8.2} {:>8.2}",
+        "{producers:>9}  {who:<28} {:>9.0} {:>8.2} {:>8.2} {:>9.1}",
         sample.per_second(),
         sample.quantile_ms(0.5),
         sample.quantile_ms(0.99),
+        sample.cpu_us_per_event(),
     );
 }
 
 fn print_limits(ours: &Sample, limits: &Limits) {
-    let print = |what: &str, figure: f64| println!("{:>9}    {what:<26} {figure:>9.1}", "");
+    let processors = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+    let rate = ours.per_second();
     print("events in a write", ours.write_events());
     print("% of the time writing", 100.0 * ours.busy());
-    print("limit: same appends", limits.appends);
-    print("% of the limit", 100.0 * ours.per_second() / limits.appends);
-    print("same, written over", limits.rewrites);
-    print("an fdatasync for each event", limits.single);
-    print_ratio("streams ÷ this", ours.per_second() / limits.single);
+    for (what, limit) in [
+        ("fdatasync, same batches", limits.batches),
+        ("fdatasync, one batch of all", limits.all),
+        ("fdatasync for each event", limits.single),
+        (
+            "processors alone",
+            processors * 1e6 / ours.cpu_us_per_event(),
+        ),
+        ("Ed25519 alone", processors * 1e6 / signing_us()),
+    ] {
+        println!("{:>9}    {what:<26} {limit:>9.0} {:>8.2}", "", rate / limit);
+    }
+}
+
+/// How long one signature takes, undisturbed, in microseconds.
+fn signing_us() -> f64 {
+    let key = OperatorKey::from_seeds(&[1; 32], &[2; 32]);
+    let times = (0..2_000_u32).map(|number| {
+        let begin = Instant::now();
+        std::hint::black_box(key.sign_fast(EVENT_CONTEXT, &[number as u8; HEADER_BYTES]));
+        begin.elapsed()
+    });
+    times.min().unwrap_or_default().as_secs_f64() * 1e6
+}
+
+fn print(what: &str, figure: f64) {
+    println!("{:>9}    {what:<26} {figure:>9.1}", "");
 }
 
 fn print_ratio(what: &str, ratio: f64) {
-    println!("{:>9}    {what:<26} {ratio:>9.2}", "");
+    println!("{:>9}    {what:<26} {:>9} {ratio:>8.2}", "", "");
 }

@@ -1,4 +1,7 @@
 //! NATS JetStream with file storage, in a process of its own.
+//!
+//! The server is `$NATS_SERVER`, or the one in `$PATH`. Waiting for the disk before a message is
+//! acknowledged (`sync_interval: always`) takes version 2.10 or later.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -15,7 +18,6 @@ use crate::{Failure, PAYLOAD_BYTES};
 
 mod client;
 
-const SERVER: &str = "/usr/sbin/nats-server";
 /// How long a server may take until it listens.
 const START_LIMIT: Duration = Duration::from_secs(10);
 
@@ -58,6 +60,18 @@ impl Drop for JetStream {
     }
 }
 
+/// The server.
+fn command() -> Command {
+    Command::new(std::env::var_os("NATS_SERVER").unwrap_or_else(|| "nats-server".into()))
+}
+
+/// The server's name and version.
+pub(crate) fn version() -> Result<String, Failure> {
+    let version = command().arg("--version").output();
+    let version = version.map_err(|error| format!("no nats-server: {error}"))?;
+    Ok(String::from_utf8_lossy(&version.stdout).trim().to_owned())
+}
+
 fn end(server: &mut Child) {
     // It may have ended by itself.
     let _ = server.kill();
@@ -66,12 +80,9 @@ fn end(server: &mut Child) {
 
 impl JetStream {
     pub(crate) async fn start(folder: &Path, sync: Sync) -> Result<Self, Failure> {
-        if !Path::new(SERVER).exists() {
-            return Err(format!("there is no {SERVER}").into());
-        }
         let folder = tempfile::tempdir_in(folder)?;
         let (config, port) = configure(folder.path(), sync)?;
-        let mut server = Command::new(SERVER)
+        let mut server = command()
             .arg("-c")
             .arg(&config)
             .stdout(Stdio::null())
@@ -99,7 +110,7 @@ impl JetStream {
             async move { client.request("bench", &payload).await }
         };
         once().await?;
-        Sample::take(producers, once).await
+        Sample::take(producers, &[self.server.id()], once).await
     }
 }
 
@@ -113,20 +124,15 @@ fn configure(folder: &Path, sync: Sync) -> Result<(PathBuf, u16), Failure> {
         sync.setting()
     );
     std::fs::write(&config, content)?;
-    let check = Command::new(SERVER)
-        .arg("-c")
-        .arg(&config)
-        .arg("-t")
-        .output()?;
+    let version = version()?;
+    let check = command().arg("-c").arg(&config).arg("-t").output()?;
     if check.status.success() {
         return Ok((config, port));
     }
     let said = String::from_utf8_lossy(&check.stderr);
-    let version = Command::new(SERVER).arg("--version").output()?.stdout;
-    let version = String::from_utf8_lossy(&version);
     // Its own words, without the path of its configuration.
     let reason = said.rsplit(": ").next().unwrap_or_default();
-    Err(format!("{} says: {}", version.trim(), reason.trim()).into())
+    Err(format!("{version} says: {}", reason.trim()).into())
 }
 
 async fn connect(port: u16) -> Result<Client, Failure> {

@@ -100,7 +100,7 @@ impl Ours {
             count(&self.store.bytes),
             count(&self.store.nanos),
         );
-        let mut sample = Sample::take(producers, once).await?;
+        let mut sample = Sample::take(producers, &[], once).await?;
         sample.writes = count(&self.store.writes);
         sample.written_bytes = count(&self.store.bytes);
         sample.writing = Duration::from_nanos(count(&self.store.nanos));

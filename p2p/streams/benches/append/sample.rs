@@ -12,6 +12,8 @@ const LATENCY_US_MAX: u64 = 60_000_000;
 pub(crate) struct Sample {
     latency_us: Histogram<u64>,
     elapsed: Duration,
+    /// What the processors worked for it, in all processes.
+    pub(crate) cpu: Duration,
     pub(crate) writes: u64,
     pub(crate) written_bytes: u64,
     pub(crate) writing: Duration,
@@ -22,6 +24,7 @@ impl Default for Sample {
         Self {
             latency_us: Histogram::new_with_max(LATENCY_US_MAX, 3).expect("within its bounds"),
             elapsed: Duration::ZERO,
+            cpu: Duration::ZERO,
             writes: 0,
             written_bytes: 0,
             writing: Duration::ZERO,
@@ -30,8 +33,13 @@ impl Default for Sample {
 }
 
 impl Sample {
-    /// Runs `producers` tasks that each do `once` again and again, for a turn.
-    pub(crate) async fn take<F, T>(producers: usize, once: F) -> Result<Self, crate::Failure>
+    /// Runs `producers` tasks that each do `once` again and again, for a turn. What they make
+    /// this process and `servers` work is counted.
+    pub(crate) async fn take<F, T>(
+        producers: usize,
+        servers: &[u32],
+        once: F,
+    ) -> Result<Self, crate::Failure>
     where
         F: Fn() -> T + Clone + Send + 'static,
         T: Future<Output = Result<(), crate::Failure>> + Send + 'static,
@@ -39,6 +47,7 @@ impl Sample {
         // Whatever is set up at first use is not what is measured.
         once().await?;
         let begin = Instant::now();
+        let used = cpu_time(servers)?;
         let tasks: Vec<_> = (0..producers)
             .map(|_| {
                 let once = once.clone();
@@ -60,6 +69,7 @@ impl Sample {
             total.add(task.await??);
         }
         total.elapsed = begin.elapsed();
+        total.cpu = cpu_time(servers)?.saturating_sub(used);
         Ok(total)
     }
 
@@ -69,6 +79,7 @@ impl Sample {
             .add(other.latency_us)
             .expect("histograms of one range");
         self.elapsed += other.elapsed;
+        self.cpu += other.cpu;
         self.writes += other.writes;
         self.written_bytes += other.written_bytes;
         self.writing += other.writing;
@@ -76,6 +87,10 @@ impl Sample {
 
     pub(crate) fn per_second(&self) -> f64 {
         self.latency_us.len() as f64 / self.elapsed.as_secs_f64()
+    }
+
+    pub(crate) fn cpu_us_per_event(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / self.latency_us.len() as f64
     }
 
     pub(crate) fn quantile_ms(&self, quantile: f64) -> f64 {
@@ -87,13 +102,27 @@ impl Sample {
         self.latency_us.len() as f64 / self.writes.max(1) as f64
     }
 
-    /// Mean bytes of a write.
-    pub(crate) fn write_bytes(&self) -> usize {
-        usize::try_from(self.written_bytes / self.writes.max(1)).unwrap_or(usize::MAX)
+    /// Mean bytes of a write of so many events.
+    pub(crate) fn write_bytes(&self, events: f64) -> usize {
+        (self.written_bytes as f64 / self.latency_us.len() as f64 * events) as usize
     }
 
     /// Share of the time in which a write was under way.
     pub(crate) fn busy(&self) -> f64 {
         self.writing.as_secs_f64() / self.elapsed.as_secs_f64()
     }
+}
+
+/// What this process and others have used, from fields 14 and 15 of proc_pid_stat(5), in ticks of
+/// 10 ms.
+fn cpu_time(others: &[u32]) -> Result<Duration, crate::Failure> {
+    let mut ticks = 0;
+    for process in [std::process::id()].iter().chain(others) {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+        let (_, fields) = stat.rsplit_once(')').ok_or("no name in stat")?;
+        for field in fields.split_whitespace().skip(11).take(2) {
+            ticks += field.parse::<u64>()?;
+        }
+    }
+    Ok(Duration::from_millis(10 * ticks))
 }

@@ -10,13 +10,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Builder, CHECKPOINT_QUIET, Checkpoint, CheckpointHash, Draft};
 use crate::store::{Log, LogStore};
+use crate::supervise::or_panic;
 use crate::{Error, LogKey, Offset, Origin};
 
 /// Bytes of events that are read at once.
 const PIECE_BYTES: usize = 4 << 20;
 
 /// Looks at the own logs once a second: what is full, or was quiet since, is signed. So an append
-/// never waits for a checkpoint, and all checkpoints of a second are one write.
+/// never waits for a checkpoint, and all checkpoints of a second are one write. Made anew it finds
+/// what is due from what is on disk.
 pub(crate) async fn run(logs: Arc<LogStore>, key: Arc<OperatorKey>, shutdown: CancellationToken) {
     let mut keeper = Keeper::default();
     let mut tick = tokio::time::interval(CHECKPOINT_QUIET);
@@ -41,15 +43,9 @@ pub(crate) async fn run(logs: Arc<LogStore>, key: Arc<OperatorKey>, shutdown: Ca
             }
             keeper
         });
-        match work.await {
-            Ok(back) => keeper = back,
-            // The program is stopping.
-            Err(error) if !error.is_panic() => return,
-            Err(error) => {
-                tracing::error!(%error, "checkpoints could not be signed; it is tried again, report this");
-                // What is due is found anew from what is on disk.
-                keeper = Keeper::default();
-            }
+        match or_panic(work.await) {
+            Some(back) => keeper = back,
+            None => return,
         }
     }
 }

@@ -309,7 +309,70 @@ const RUN_HEX: &str = "0aba010a7108011220863d5d1c3793aec4cf74d1b25990ddf45951718
      183d40e89d9cf1f7b0b1937ae11d3b415c6f73c8114e1232f11dcc574759b27977b0c85371ef22bfb415dd3e\
      0616e5a0cf05570f1a03120100";
 
+fn any_header() -> impl Strategy<Value = Header> {
+    let small_or_any = |max| prop_oneof![0..300_u64, 0..=max];
+    (
+        (any::<[u8; 32]>(), any::<[u8; 32]>(), any::<[u8; 32]>()),
+        small_or_any(u64::MAX - 1),
+        small_or_any(u64::MAX),
+        small_or_any(u64::from(u32::MAX)),
+    )
+        .prop_map(
+            |((log, previous, record_hash), offset, time_ms, len)| Header {
+                log: LogKey(log),
+                offset: Offset(offset),
+                previous: EventHash(previous),
+                time_ms,
+                record_len: len as u32,
+                record_hash,
+            },
+        )
+}
+
+/// Changes one byte, adds one or leaves one out.
+fn bend(bytes: &Bytes, place: usize, byte: u8, how: u8) -> Bytes {
+    let mut bent = bytes.to_vec();
+    let place = place % bent.len();
+    match how % 3 {
+        0 => bent[place] = byte,
+        1 => bent.insert(place, byte),
+        _ => drop(bent.remove(place)),
+    }
+    bent.into()
+}
+
 proptest! {
+    /// What protobuf makes of it is what is read, and nothing else is.
+    #[test]
+    fn a_header_is_read_from_its_one_encoding_alone(
+        header in any_header(), place in 0_usize..200, byte in 0_u8..40, how in any::<u8>(),
+    ) {
+        let bytes = header.encode();
+        prop_assert_eq!(Header::decode(&bytes), Ok(header));
+        let bent = bend(&bytes, place, byte, how);
+        if let Ok(other) = Header::decode(&bent) {
+            prop_assert_eq!(other.encode(), bent);
+        }
+    }
+
+    #[test]
+    fn an_event_is_read_from_its_one_encoding_alone(
+        header in any_header(), record in proptest::collection::vec(any::<u8>(), 0..300),
+        place in 0_usize..600, byte in 0_u8..40, how in any::<u8>(),
+    ) {
+        let event = wire::Event {
+            header: header.encode(),
+            signature: Bytes::from_static(&[7; 64]),
+            record: record.into(),
+        };
+        let bytes = codec::encode(&event);
+        prop_assert_eq!(Event::decode(&bytes).unwrap().to_wire(), event);
+        let bent = bend(&bytes, place, byte, how);
+        if let Ok(other) = Event::decode(&bent) {
+            prop_assert_eq!(codec::encode(&other.to_wire()), bent);
+        }
+    }
+
     #[test]
     fn any_bytes_are_a_run_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         let bytes = Bytes::from(bytes);

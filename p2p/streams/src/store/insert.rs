@@ -1,13 +1,17 @@
 //! Writing what other nodes' producers said.
+//!
+//! Much at once is written in two steps: the runs in bulk, then the head that names them. Nobody
+//! looks behind the head, so half of it is as nothing; what a crash leaves there is removed before
+//! anything else is written behind the head.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use phytomer_pqc::OperatorPublicKey;
-use phytomer_store::{Batch, Table};
+use phytomer_store::{Batch, Entry, KeyRange, Order, Table};
 
-use super::{Limits, Log, LogStore};
+use super::{Limits, Log, LogStore, Tail};
 use crate::disk::{self, Kind};
 use crate::{Error, EventHash, Evidence, Head, InvalidRun, LogKey, Offset, Origin, VerifiedRun};
 
@@ -15,7 +19,11 @@ use crate::{Error, EventHash, Evidence, Head, InvalidRun, LogKey, Offset, Origin
 /// signs without end writes no more than this.
 const LOWERED_MAX: u32 = 16;
 
-/// What is stored of a log in one write.
+/// Bytes of runs from which on they are written in bulk: below, the syncs of a file of its own cost
+/// more than writing twice does.
+const BULK_BYTES_MIN: u64 = 4 << 20;
+
+/// What is stored of a log at once.
 #[derive(Debug, Default)]
 pub(crate) struct Insert {
     /// Runs that follow each other, and the log's head.
@@ -41,17 +49,11 @@ impl LogStore {
             return Err(Error::Own { log: log.key });
         }
         let _making = (!log.is_kept()).then(|| self.making.lock());
-        let _writing = log.writing.lock();
+        let mut tail = log.writing.lock();
         let before = log.head();
         let mut head = before;
+        let runs = take_runs(log, &mut head, insert.runs)?;
         let mut batch = Batch::new();
-        for run in insert.runs {
-            check_goes_on(log, &head, &run)?;
-            let bytes = run.run().as_bytes().clone();
-            advance(&mut head, &run);
-            let key = disk::run_key(log.key, Offset(head.next.0 - 1));
-            batch.put(Table::StreamRuns, key, bytes);
-        }
         if head.next > before.next {
             put_head(&mut batch, log.key, &head);
         } else if !log.is_kept() {
@@ -67,7 +69,19 @@ impl LogStore {
         if batch.is_empty() {
             return Ok(before);
         }
-        self.store.write(batch)?;
+        if !runs.is_empty() {
+            self.sweep(log, &mut tail)?;
+        }
+        // The runs of a log that is not kept yet would belong to nothing after a crash.
+        if log.is_kept() && head.written_bytes - before.written_bytes >= BULK_BYTES_MIN {
+            *tail = Tail::Unknown;
+            self.store.ingest(Table::StreamRuns, runs)?;
+            self.store.write(batch)?;
+            *tail = Tail::Clean;
+        } else {
+            put_runs(&mut batch, runs);
+            self.store.write(batch)?;
+        }
         if let Some(partition) = partition {
             self.keep(log, partition);
         }
@@ -78,6 +92,26 @@ impl LogStore {
             published.last_time_ms = head.last_time_ms;
             published.written_bytes = head.written_bytes;
         }))
+    }
+
+    /// Removes runs behind the head, which a crash may have left there; the caller holds `writing`.
+    pub(super) fn sweep(&self, log: &Log, tail: &mut Tail) -> Result<(), Error> {
+        if *tail == Tail::Clean {
+            return Ok(());
+        }
+        let behind = disk::run_key(log.key, log.head().next);
+        let range = KeyRange::new(behind..=disk::run_key(log.key, Offset(u64::MAX)));
+        let mut batch = Batch::new();
+        let reader = self.store.snapshot();
+        for entry in reader.scan(Table::StreamRuns, range, Order::Ascending) {
+            batch.delete(Table::StreamRuns, entry?.0);
+        }
+        drop(reader);
+        if !batch.is_empty() {
+            self.store.write(batch)?;
+        }
+        *tail = Tail::Clean;
+        Ok(())
     }
 
     /// Puts what a log is into a batch, where it is not kept yet; its partition then. The caller
@@ -116,7 +150,7 @@ impl LogStore {
             return Ok(false);
         };
         let _making = (!log.is_kept()).then(|| self.making.lock());
-        let _writing = log.writing.lock();
+        let _writing = log.lock();
         let offset = evidence.offset();
         let frozen = log.head().frozen;
         let lowered = log.lowered.load(Ordering::Relaxed);
@@ -144,14 +178,35 @@ impl LogStore {
                  published; a new epoch begins with the next event: stop the other node"
             );
         } else {
-            tracing::warn!(log = %log.id, %offset, "the producer signed two events for one place");
+            tracing::warn!(log = %log.id, %offset, "the producer signed what it must not: nothing more of the log is taken");
         }
         Ok(true)
     }
 }
 
+/// The entries of runs that go on from what a log holds, whose head they advance.
+pub(super) fn take_runs(
+    log: &Log,
+    head: &mut Head,
+    runs: Vec<VerifiedRun>,
+) -> Result<Vec<Entry>, Error> {
+    let take = |run: VerifiedRun| {
+        check_goes_on(log, head, &run)?;
+        advance(head, &run);
+        let key = disk::run_key(log.key, Offset(head.next.0 - 1));
+        Ok((Bytes::from(key), run.run().as_bytes().clone()))
+    };
+    runs.into_iter().map(take).collect()
+}
+
+pub(super) fn put_runs(batch: &mut Batch, runs: Vec<Entry>) {
+    for (key, run) in runs {
+        batch.put(Table::StreamRuns, key, run);
+    }
+}
+
 /// Whether a run goes on from what a log holds.
-pub(super) fn check_goes_on(log: &Log, head: &Head, run: &VerifiedRun) -> Result<(), Error> {
+fn check_goes_on(log: &Log, head: &Head, run: &VerifiedRun) -> Result<(), Error> {
     let first = run.run().first();
     if run.log != log.key {
         return Err(Error::Invalid(InvalidRun::OtherLog {
@@ -188,7 +243,7 @@ pub(super) fn check_goes_on(log: &Log, head: &Head, run: &VerifiedRun) -> Result
     Ok(())
 }
 
-pub(super) fn advance(head: &mut Head, run: &VerifiedRun) {
+fn advance(head: &mut Head, run: &VerifiedRun) {
     head.next = run.run().next();
     head.last_hash = run.last_hash;
     head.last_time_ms = run.last_time_ms;

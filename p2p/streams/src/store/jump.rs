@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use phytomer_store::{Batch, Table};
 
-use super::insert::{advance, check_goes_on, put_checkpoints, put_floor, put_head};
+use super::insert::{put_checkpoints, put_floor, put_head, put_runs, take_runs};
 use super::{Insert, Log, LogStore};
 use crate::disk;
 use crate::{Error, EventHash, Head, Offset, Origin};
@@ -24,7 +24,7 @@ impl LogStore {
             return Err(Error::Own { log: log.key });
         }
         let _making = (!log.is_kept()).then(|| self.making.lock());
-        let _writing = log.writing.lock();
+        let mut tail = log.lock();
         let before = log.head();
         let first = insert.runs.first().map(|run| run.run().first());
         let first = first.filter(|first| before.next == end && *first > end);
@@ -51,13 +51,7 @@ impl LogStore {
         if let Some(last) = before.next.0.checked_sub(1) {
             batch.delete(Table::StreamRuns, disk::run_key(log.key, Offset(last)));
         }
-        for run in insert.runs {
-            check_goes_on(log, &head, &run)?;
-            let bytes = run.run().as_bytes().clone();
-            advance(&mut head, &run);
-            let key = disk::run_key(log.key, Offset(head.next.0 - 1));
-            batch.put(Table::StreamRuns, key, bytes);
-        }
+        put_runs(&mut batch, take_runs(log, &mut head, insert.runs)?);
         self.check_growth(log, (&before, &head), &insert.limits)?;
         put_head(&mut batch, log.key, &head);
         put_floor(&mut batch, log.key, &head);
@@ -66,6 +60,7 @@ impl LogStore {
             let key = disk::producer_key(keys.id());
             batch.put(Table::StreamIndexes, key, keys.as_bytes().to_vec());
         }
+        self.sweep(log, &mut tail)?;
         // A log may be of any length: only its newest run is left to the one write.
         self.drop_all_but_newest(log)?;
         self.store.write(batch)?;

@@ -21,7 +21,7 @@ impl LogStore {
         }
         let mut dropped = 0;
         loop {
-            let _writing = log.writing.lock();
+            let _writing = log.lock();
             let more = self.drop_some(log, |head, run| {
                 let time_ms = || run.events().last().map_or(0, |event| event.time_ms());
                 let old = |age_max_ms| time_ms() < now_ms.saturating_sub(age_max_ms);

@@ -14,6 +14,7 @@ use crate::{
     VerifiedRun,
 };
 
+mod bulk;
 mod shares;
 
 const START_MS: u64 = 1_760_000_000_000;
@@ -22,7 +23,7 @@ fn key(seed: u8) -> OperatorKey {
     OperatorKey::from_seeds(&[seed; 32], &[seed; 32])
 }
 
-fn open(store: &Arc<MemoryStore>, config: Config) -> LogStore {
+fn open(store: &Arc<impl Store>, config: Config) -> LogStore {
     let metrics = Metrics::register(&MetricsRegistry::new()).unwrap();
     let store = Arc::clone(store) as Arc<dyn Store>;
     LogStore::open(store, key(1).public().clone(), config, metrics).unwrap()
@@ -429,39 +430,6 @@ async fn what_is_heard_again_is_no_news_and_there_are_not_too_many() {
     tokio::time::advance(std::time::Duration::from_secs(1)).await;
     assert!(log.is_news(Offset(2_000)));
     assert!(!log.is_news(Offset(2_000)) && !log.is_news(Offset(1_999)));
-}
-
-#[test]
-fn evidence_proves_something_or_is_refused() {
-    let producer = Producer::new();
-    let evidence = producer.evidence(3);
-    assert_eq!(Evidence::decode(&evidence.encode()).unwrap(), evidence);
-    let [one, other] = evidence.headers().map(Clone::clone);
-    let make = |log: &LogId, keys: &OperatorKey, one: &SignedHeader, other: &SignedHeader| {
-        Evidence::new(log, keys.public(), one.clone(), other.clone())
-    };
-    // The order does not matter.
-    let turned = make(&producer.id, &producer.key, &other, &one).unwrap();
-    assert_eq!(turned.encode(), evidence.encode());
-    let refused = [
-        make(&producer.id, &producer.key, &one, &one),
-        make(
-            &producer.id,
-            &producer.key,
-            &one,
-            producer.evidence(4).headers()[0],
-        ),
-        make(&producer.id, &key(3), &one, &other),
-        make(&id(&producer.key, 8), &producer.key, &one, &other),
-        make(&id(&key(3), 7), &key(3), &one, &other),
-    ];
-    assert!(refused.iter().all(Result::is_err), "{refused:?}");
-    let sound = evidence.encode();
-    for place in 0..sound.len() {
-        let mut bent = sound.to_vec();
-        bent[place] ^= 1;
-        assert!(Evidence::decode(&bent.into()).is_err(), "{place}");
-    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ use super::settling::{Fit, Settling};
 use super::verify::Checked;
 use super::{server, watcher};
 use crate::store::Log;
+use crate::supervise::supervise;
 use crate::{LogKey, Offset, Origin, Streams};
 
 /// How often the core is told the time when nothing happens.
@@ -128,8 +129,12 @@ impl Actor {
     /// Runs until streams stop or the network does.
     pub(super) async fn run(mut self, mut ports: Ports, mut events: mpsc::Receiver<Event>) {
         let shutdown = self.streams.shared.shutdown.clone();
-        let watching = watcher::run(Arc::clone(&self.context), self.events.clone());
-        self.spawn(watching);
+        let (context, told) = (Arc::clone(&self.context), self.events.clone());
+        let faults = Arc::clone(&self.streams.shared.faults);
+        self.spawn(async move {
+            let watch = || watcher::run(Arc::clone(&context), told.clone());
+            supervise("sync watcher", &faults, watch).await;
+        });
         let judging = tasks::judge(Arc::clone(&self.context), ports.gossip, self.events.clone());
         self.spawn(judging);
         let mut tick = tokio::time::interval(TICK);

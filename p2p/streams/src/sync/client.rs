@@ -97,7 +97,7 @@ pub(crate) async fn heights(
                 }
                 // One for a log that was told, at most.
                 Part::Evidence(message) if heights.evidence.len() < heights.logs.len() => {
-                    heights.evidence.push(message);
+                    heights.evidence.push(*message);
                 }
                 Part::End(_) => return Ok(heights),
                 _ => return Err(Failure::Malformed),

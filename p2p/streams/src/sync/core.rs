@@ -13,8 +13,9 @@
 //! A fetch asks one peer for one range and is answered whole or fails. Ranges of one log are
 //! fetched from several peers at once; each stays within memory until its turn to be inserted.
 //! What a peer claims is believed only as far as it is worth asking: whoever claims more than it
-//! delivers is asked less, and whoever delivers what its producer did not sign is cut off.
+//! delivers is asked less, and whoever delivers what it could see to be false is cut off.
 
+mod doubt;
 mod jump;
 mod pace;
 mod plan;
@@ -33,6 +34,8 @@ pub(crate) use types::{
 };
 
 use crate::{LogKey, Offset};
+
+use doubt::Doubt;
 
 /// All that is decided upon.
 #[derive(Debug)]
@@ -73,6 +76,8 @@ struct Peer {
     cut_off_until_ms: u64,
     /// Bytes in a second of its last long answers.
     rate: Option<u64>,
+    /// The logs for which it rests, or has rested.
+    doubts: BTreeMap<LogKey, Doubt>,
 }
 
 #[derive(Debug, Default)]
@@ -202,6 +207,7 @@ impl State {
             asked: Extent::All,
             cut_off_until_ms,
             rate: None,
+            doubts: BTreeMap::new(),
         });
     }
 
@@ -391,6 +397,9 @@ impl State {
 
     fn inserted(&mut self, id: FetchId, held: Held) {
         if let Some(fetch) = self.remove(id) {
+            if fetch.to > fetch.from {
+                self.trust(fetch.peer, fetch.log);
+            }
             self.held(fetch.log, held);
             self.insert_ready(fetch.log);
         }
@@ -405,6 +414,11 @@ impl State {
             Refusal::Gap => self.look_again(fetch.log),
             Refusal::Forged => self.cut_off(fetch.peer, Offence::Forged),
             Refusal::Malformed => self.cut_off(fetch.peer, Offence::Malformed),
+            // The checkpoint over it tells whether its producer is to blame.
+            Refusal::Unsound { offset } => {
+                self.doubt(fetch.peer, fetch.log);
+                self.probe(fetch.peer, fetch.log, offset);
+            }
             Refusal::Diverged => {
                 let log = self.logs.entry(fetch.log).or_default();
                 let held = log.held;
@@ -471,6 +485,7 @@ impl State {
                 }
             }
             Finding::Lie => self.cut_off(fetch.peer, Offence::Forged),
+            Finding::Unsound => self.doubt(fetch.peer, fetch.log),
             Finding::Nothing => self.blame(fetch.peer, Failure::Short),
         }
         self.judge(fetch.log);

@@ -10,8 +10,8 @@ use phytomer_wire::sync::{self as wire, GOSSIP_RUN_BYTES_MAX, News};
 use phytomer_wire::{NetworkError, PeerId, Topic, Verdict};
 
 use super::context::Context;
-use super::convert;
 use super::verify::Checked;
+use super::{convert, convict};
 use crate::store::Log;
 use crate::{Error, Evidence, LogId, LogKey, Offset, Run, SignedHeader};
 
@@ -26,7 +26,7 @@ pub(crate) enum Heard {
     Run { log: LogKey, checked: Checked },
     /// A log whose producer's keys are not known: the peer may tell them.
     Unknown,
-    /// A producer said two things, and this is the first that is heard of it here.
+    /// A producer broke its word, and this is the first that is heard of it here.
     Fork(Box<Evidence>),
 }
 
@@ -183,7 +183,7 @@ fn announced(log: &Log, next: Offset) -> Judged {
     (verdict, Heard::Announced { log, next })
 }
 
-/// Compares a header with the one that stands here at its place: two make a proof.
+/// Compares a signed header with the one that stands here at its place: two make a proof.
 fn compare(
     context: &Context,
     log: &Log,
@@ -194,7 +194,7 @@ fn compare(
     let Some(ours) = ours.filter(|ours| ours.as_bytes() != theirs.as_bytes()) else {
         return Ok(IGNORE);
     };
-    let Ok(evidence) = Evidence::new(&log.id, keys, ours, theirs) else {
+    let Some(evidence) = convict::parted(context, log, keys, (ours, theirs))? else {
         return Ok(IGNORE);
     };
     Ok(match freeze(context, &evidence)? {
@@ -241,7 +241,7 @@ pub(crate) fn news(context: &Context, log: &Log, told: Offset) -> Result<Option<
     }))
 }
 
-/// The news that a producer said two things.
+/// The news that a producer broke its word.
 pub(crate) fn evidence_news(evidence: &Evidence) -> Option<News> {
     codec::decode(&evidence.encode()).ok().map(News::Evidence)
 }

@@ -15,7 +15,7 @@ use super::core::{FetchId, Refusal};
 use super::verify::{self, Chain, Checked, MARKS_MAX};
 use crate::checkpoint::Checkpoint;
 use crate::store::{Insert, Log};
-use crate::{Error, Offset};
+use crate::{Error, InvalidRun, Offset};
 
 /// How long a log's end is remembered when nothing comes.
 const IDLE: Duration = Duration::from_secs(10);
@@ -320,6 +320,8 @@ fn refusal(log: &Log, error: &Error) -> Refusal {
     match error {
         Error::Gap { .. } | Error::Own { .. } | Error::Frozen { .. } => Refusal::Gap,
         Error::Fork { .. } => Refusal::Diverged,
+        // Its producer signed it. Who has dropped the event before could not see that.
+        Error::Invalid(InvalidRun::Time { offset }) => Refusal::Unsound { offset: *offset },
         Error::Invalid(_) => Refusal::Forged,
         // It rests, and is asked for again later.
         Error::TooManyLogs { .. } | Error::OverLimit { .. } => {

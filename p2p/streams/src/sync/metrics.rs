@@ -26,27 +26,20 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn register(registry: &MetricsRegistry) -> Result<Self, Error> {
-        let counter = |name: &str, help: &str| registry.counter(&full(name), help);
-        let gauge = |name: &str, help: &str| registry.gauge(&full(name), help);
-        let family =
-            |name: &str, help: &str, label: &str| registry.counters(&full(name), help, &[label]);
+        let part = registry.part("streams_sync");
         Ok(Self {
-            behind: gauge(
+            behind: part.gauge(
                 "logs_behind",
                 "Logs of which a peer holds more than is here.",
             )?,
-            fetches: gauge("fetches", "Ranges of events under way.")?,
-            answers: family("answers_total", "Ranges asked for.", "outcome")?,
-            fetched_bytes: counter("fetched_bytes_total", "Bytes of events fetched.")?,
-            served_bytes: counter("served_bytes_total", "Bytes of events sent to peers.")?,
-            served: family("served_total", "Questions of peers.", "outcome")?,
-            heard: family("gossip_heard_total", "Gossip that came.", "verdict")?,
-            told: family("gossip_told_total", "Gossip that was sent.", "kind")?,
-            offences: family("offences_total", "Offences of peers.", "kind")?,
+            fetches: part.gauge("fetches", "Ranges of events under way.")?,
+            answers: part.family("answers_total", "Ranges asked for.", "outcome")?,
+            fetched_bytes: part.counter("fetched_bytes_total", "Bytes of events fetched.")?,
+            served_bytes: part.counter("served_bytes_total", "Bytes of events sent to peers.")?,
+            served: part.family("served_total", "Questions of peers.", "outcome")?,
+            heard: part.family("gossip_heard_total", "Gossip that came.", "verdict")?,
+            told: part.family("gossip_told_total", "Gossip that was sent.", "kind")?,
+            offences: part.family("offences_total", "Offences of peers.", "kind")?,
         })
     }
-}
-
-fn full(name: &str) -> String {
-    format!("phytomer_streams_sync_{name}")
 }

@@ -1,6 +1,7 @@
 //! Answering peers.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -17,7 +18,7 @@ use super::client::{CHECKPOINTS_MAX, Known};
 use super::context::Context;
 use super::convert;
 use crate::store::Log;
-use crate::{Error, Head, Offset, Run};
+use crate::{Error, Head, LogKey, Offset, Run};
 
 /// Bytes of events that are read from the disk at once.
 const PIECE_BYTES: usize = 2 << 20;
@@ -192,7 +193,7 @@ fn read_page(
             && let Some(bytes) = context.logs.evidence_of(log.key)?
             && let Ok(proof) = codec::decode(&bytes)
         {
-            evidence.push(Part::Evidence(proof));
+            evidence.push(Part::Evidence(Box::new(proof)));
         }
     }
     let mut parts = vec![Part::Heights(message)];
@@ -227,44 +228,32 @@ async fn range(
     }
     let mut left = usize::try_from(request.bytes_max)
         .map_or(ANSWER_BYTES_MAX, |max| max.clamp(1, ANSWER_BYTES_MAX));
-    let to = Offset(request.to).min(head.next);
-    let (mut at, to) = match from < to {
-        true => {
-            let log = Arc::clone(&log);
-            let end = server.read(move |context| round_up(context, &log, to));
-            (from, end.await?)
-        }
-        false => (from, from),
-    };
+    let (to, after) = (Offset(request.to), Offset(request.checkpoints_after));
+    let range = from..to.min(head.next).max(from);
+    let plan = server.read(move |context| Plan::new(context, key, range, after));
+    let (plan, mut at) = (Arc::new(plan.await?), from);
     let read = |at, left| {
-        let log = Arc::clone(&log);
-        server.begin(move |context| read_piece(context, &log, at..to, left))
+        let (log, plan) = (Arc::clone(&log), Arc::clone(&plan));
+        server.begin(move |context| plan.read_piece(context, &log, at, left))
     };
-    let mut reading = match at < to {
+    let mut reading = match at < plan.range.end {
         true => Some(read(at, left).await?),
         false => None,
     };
     while let Some(piece) = reading.take() {
         let piece = finished(piece).await?;
-        left = left.saturating_sub(piece.bytes);
-        at = piece.next;
+        (at, left) = (piece.next, piece.left);
         // The next piece is read while this one is sent.
-        if at < to && left > 0 && piece.bytes > 0 {
+        if left > 0 {
             reading = Some(read(at, left).await?);
         }
-        context.metrics.served_bytes.inc_by(piece.bytes as u64);
         for frame in piece.frames {
+            context.metrics.served_bytes.inc_by(frame.len() as u64);
             send(context, stream, Part::Run(frame)).await?;
         }
     }
-    let after = Offset(request.checkpoints_after);
-    let read = move |context: &Context| context.logs.checkpoints(key, after, CHECKPOINTS_MAX);
-    let checkpoints = server.read(read);
-    for (end, bytes) in checkpoints.await? {
-        if end > at {
-            break;
-        }
-        let message = codec::decode(&bytes).map_err(FrameError::from)?;
+    for (_, bytes) in plan.checkpoints.iter().take_while(|(end, _)| *end <= at) {
+        let message = codec::decode(bytes).map_err(FrameError::from)?;
         send(context, stream, Part::Checkpoint(message)).await?;
     }
     Ok(())
@@ -275,47 +264,81 @@ async fn gone(context: &Context, stream: &mut ByteStream, first: Offset) -> Resu
     send(context, stream, Part::Gone(gone)).await
 }
 
-/// The end of the checkpoint that covers the event before `to`, or `to` where none does.
-fn round_up(context: &Context, log: &Log, to: Offset) -> Result<Offset, Error> {
-    let before = Offset(to.0.saturating_sub(1));
-    let covering = context.logs.checkpoints(log.key, before, 1)?;
-    Ok(covering.first().map_or(to, |(end, _)| *end))
+/// What an answer is to hold.
+struct Plan {
+    range: Range<Offset>,
+    /// The checkpoints that go with it, by their ends.
+    checkpoints: Vec<(Offset, Bytes)>,
 }
 
+/// The next events of an answer.
 struct Piece {
     frames: Vec<Bytes>,
-    bytes: usize,
     next: Offset,
+    /// Bytes that the answer may still have; none where it ends here.
+    left: usize,
 }
 
-/// Reads a piece of a range, `left` bytes at most. Where that is the end of the answer before the
-/// end of the range, it ends with a checkpoint if it can.
-fn read_piece(
-    context: &Context,
-    log: &Log,
-    range: std::ops::Range<Offset>,
-    left: usize,
-) -> Result<Piece, Error> {
-    let mut runs = context.logs.runs(log, range.start, left.min(PIECE_BYTES))?;
-    let mut end = runs.last().map_or(range.start, Run::next).min(range.end);
-    let bytes: usize = runs.iter().map(|run| run.as_bytes().len()).sum();
-    if end < range.end && bytes >= left.min(PIECE_BYTES) / 2 && left <= PIECE_BYTES {
-        let covered = context
-            .logs
-            .checkpoints(log.key, range.start, CHECKPOINTS_MAX)?;
-        let mut ends = covered.iter().map(|(to, _)| *to);
-        end = ends.rfind(|to| *to <= end).unwrap_or(end);
+impl Plan {
+    /// An answer goes on to the end of the checkpoint over its last event: with that, who asked
+    /// need not check the signatures of events one by one. It goes no further than the checkpoints
+    /// that it may hold.
+    fn new(
+        context: &Context,
+        log: LogKey,
+        mut range: Range<Offset>,
+        after: Offset,
+    ) -> Result<Self, Error> {
+        let checkpoints = context.logs.checkpoints(log, after, CHECKPOINTS_MAX)?;
+        let mut ends = checkpoints.iter().map(|(end, _)| *end);
+        if !range.is_empty() && after < range.end {
+            let covering = ends.find(|end| *end >= range.end);
+            let full = checkpoints.len() >= CHECKPOINTS_MAX;
+            let last = checkpoints.last().map(|(end, _)| *end);
+            let last = last.filter(|last| full && *last > range.start);
+            range.end = covering.or(last).unwrap_or(range.end);
+        }
+        Ok(Self { range, checkpoints })
     }
-    runs.retain(|run| run.first() < end);
-    if let Some(last) = runs.pop() {
-        runs.extend(last.ending_at(end));
+
+    /// Reads what comes next, `left` bytes at most.
+    fn read_piece(
+        &self,
+        context: &Context,
+        log: &Log,
+        at: Offset,
+        left: usize,
+    ) -> Result<Piece, Error> {
+        let mut runs = context.logs.runs(log, at, left.min(PIECE_BYTES))?;
+        let end = runs.last().map_or(at, Run::next).min(self.range.end);
+        let bytes: usize = runs.iter().map(|run| run.as_bytes().len()).sum();
+        let left = left.saturating_sub(bytes);
+        let stop = self.stop(at..end, (bytes, left));
+        let next = stop.unwrap_or(end);
+        runs.retain(|run| run.first() < next);
+        if let Some(last) = runs.pop() {
+            runs.extend(last.ending_at(next));
+        }
+        let more = stop.is_none() && end > at && end < self.range.end;
+        Ok(Piece {
+            frames: join(runs),
+            next,
+            left: if more { left } else { 0 },
+        })
     }
-    let bytes = runs.iter().map(|run| run.as_bytes().len()).sum();
-    Ok(Piece {
-        frames: join(runs),
-        bytes,
-        next: end,
-    })
+
+    /// Where an answer ends for want of room: with the last checkpoint in it, if the next one would
+    /// not be. None where the answer can go on, or would bring nothing then.
+    fn stop(&self, piece: Range<Offset>, (bytes, left): (usize, usize)) -> Option<Offset> {
+        let within = self.checkpoints.partition_point(|(to, _)| *to <= piece.end);
+        let (next, _) = self.checkpoints.get(within)?;
+        let events = (piece.end.0 - piece.start.0).max(1);
+        let mean = (bytes as u64).div_ceil(events);
+        let wanted = (next.0 - piece.end.0).saturating_mul(mean);
+        let (last, _) = self.checkpoints.get(within.checked_sub(1)?)?;
+        let brings = *last >= piece.start && *last > self.range.start;
+        (piece.end < self.range.end && wanted > left as u64 && brings).then_some(*last)
+    }
 }
 
 /// Joins small runs, so that few frames carry many.

@@ -67,7 +67,9 @@ impl Settling {
         match finding {
             // The log was left. The peer is asked again: there may be more such logs.
             Some(Finding::Ahead | Finding::Fork) => {}
-            Some(Finding::Lie | Finding::Nothing) | None => drop(self.doubting.remove(&peer)),
+            Some(Finding::Lie | Finding::Unsound | Finding::Nothing) | None => {
+                self.doubting.remove(&peer);
+            }
         }
     }
 

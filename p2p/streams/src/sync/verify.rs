@@ -11,8 +11,12 @@
 //!
 //! The signatures of events below a signed checkpoint need not be checked one by one: its root
 //! holds them. A checkpoint that is signed but says something else than the events covers
-//! nothing. Then the events' own signatures tell whose doing that is: the sender's, where one of
-//! them is false, else the producer's.
+//! nothing; then the events' own signatures are checked.
+//!
+//! So a false signature is not always the doing of who sent it. The producer may have signed a
+//! checkpoint over it, for which honest nodes have taken it and hand it on: it is
+//! [`Refusal::Unsound`], and whoever sent it is asked for the checkpoint. What no honest node can
+//! have taken is [`Refusal::Forged`].
 
 #[cfg(test)]
 mod tests;
@@ -22,7 +26,7 @@ use phytomer_pqc::OperatorPublicKey;
 
 use super::core::Refusal;
 use crate::checkpoint::{self, Checkpoint, CheckpointHash, Leaf};
-use crate::run::{Run, VerifiedRun};
+use crate::run::{InvalidRun, Run, VerifiedRun};
 use crate::store::Insert;
 use crate::{Event, EventHash, Head, LogKey, Offset};
 
@@ -37,14 +41,36 @@ pub(crate) struct Mark {
     leaf: Leaf,
 }
 
+impl Mark {
+    fn new(event: &Event, hash: EventHash) -> Self {
+        let leaf = Leaf::new(&hash, event.signed_header().signature());
+        Self { hash, leaf }
+    }
+}
+
 /// What is to be remembered of a run's events.
 pub(crate) fn marks(run: &Run) -> Vec<Mark> {
-    let mark = |event: Event| {
-        let hash = event.hash();
-        let leaf = Leaf::new(&hash, event.signed_header().signature());
-        Mark { hash, leaf }
-    };
-    run.events().map(mark).collect()
+    let events = run.events();
+    events
+        .map(|event| Mark::new(&event, event.hash()))
+        .collect()
+}
+
+/// Checks a run by itself; what is to be remembered of it.
+fn check(bytes: Bytes, log: LogKey) -> Result<(VerifiedRun, Vec<Mark>), InvalidRun> {
+    let mut marks = Vec::new();
+    let run = Run::check(bytes, log, |event, hash| marks.push(Mark::new(event, hash)))?;
+    Ok((run, marks))
+}
+
+/// What is held against who sent such a run.
+fn refusal(error: &InvalidRun) -> Refusal {
+    match error {
+        InvalidRun::RecordHash { .. } | InvalidRun::Record { .. } | InvalidRun::OtherLog { .. } => {
+            Refusal::Forged
+        }
+        _ => Refusal::Malformed,
+    }
 }
 
 /// An answer as far as it can be judged by itself.
@@ -71,8 +97,8 @@ impl Checked {
     ) -> Result<Self, Refusal> {
         let mut checked = Self::default();
         for frame in frames {
-            let run = Run::decode(frame).map_err(|_| Refusal::Malformed)?;
-            checked.push(log, run)?;
+            let (run, marks) = check(frame, log).map_err(|error| refusal(&error))?;
+            checked.push(run, marks)?;
         }
         for checkpoint in checkpoints {
             let after = checked.checkpoints.last().map_or(Offset(0), Checkpoint::to);
@@ -85,9 +111,7 @@ impl Checked {
         Ok(checked)
     }
 
-    fn push(&mut self, log: LogKey, run: Run) -> Result<(), Refusal> {
-        let marks = marks(&run);
-        let run = run.verify_records(log).map_err(|_| Refusal::Forged)?;
+    fn push(&mut self, run: VerifiedRun, marks: Vec<Mark>) -> Result<(), Refusal> {
         if let Some((before, _)) = self.runs.last()
             && (run.run().first() != before.run().next() || run.previous != before.last_hash)
         {
@@ -204,7 +228,7 @@ impl Chain {
         checked: Checked,
     ) -> Result<Insert, Refusal> {
         let mut after = self.clone();
-        let runs = after.take_runs(keys, checked.runs)?;
+        let runs = after.take_runs(checked.runs)?;
         let taken = after.take_checkpoints(checked.checkpoints);
         check_signatures(keys, &runs, &taken)?;
         let checkpoints = taken.iter().map(|taken| (taken.to(), taken.encode()));
@@ -220,7 +244,6 @@ impl Chain {
     /// The runs without what is here already and what must not come.
     fn take_runs(
         &mut self,
-        keys: &OperatorPublicKey,
         runs: Vec<(VerifiedRun, Vec<Mark>)>,
     ) -> Result<Vec<VerifiedRun>, Refusal> {
         let mut taken = Vec::with_capacity(runs.len());
@@ -233,13 +256,7 @@ impl Chain {
             }
             // Behind a gap the event before is not known.
             if run.previous != self.last_hash && self.last_hash != EventHash::ZERO {
-                let first = run.run().events().next().ok_or(Refusal::Malformed)?;
-                let signed = first.signed_header().verify(keys).is_ok();
-                return Err(if signed {
-                    Refusal::Diverged
-                } else {
-                    Refusal::Forged
-                });
+                return Err(Refusal::Diverged);
             }
             self.next = run.run().next();
             self.last_hash = run.last_hash;
@@ -271,9 +288,8 @@ impl Chain {
         let Some(part) = part else {
             return Ok(None);
         };
-        let of_part = marks(&part);
-        let part = part.verify_records(self.log).map_err(|_| Refusal::Forged)?;
-        Ok(Some((part, of_part)))
+        let part = check(part.as_bytes().clone(), self.log);
+        part.map(Some).map_err(|error| refusal(&error))
     }
 
     /// The checkpoints that fit the events up to `next`.
@@ -352,8 +368,8 @@ fn check_part(
         .starting_at(from)
         .and_then(|run| run.ending_at(to));
     for event in part.iter().flat_map(Run::events) {
-        let signed = event.signed_header().verify(keys);
-        signed.map_err(|_| Refusal::Forged)?;
+        let (signed, offset) = (event.signed_header().verify(keys), event.offset());
+        signed.map_err(|_| Refusal::Unsound { offset })?;
     }
     Ok(())
 }

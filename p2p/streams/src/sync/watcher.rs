@@ -13,12 +13,11 @@ use super::actor::Event;
 use super::context::Context;
 use super::core::Held;
 use super::gossip;
+use crate::supervise::or_panic;
 use crate::{Error, LogKey, Offset, Origin};
 
 /// Changes within this time are told as one.
 const COALESCE: Duration = Duration::from_millis(20);
-/// How long to wait after the program was at fault.
-const AFTER_PANIC: Duration = Duration::from_secs(1);
 
 /// What became of a log.
 struct Changed {
@@ -27,7 +26,7 @@ struct Changed {
     news: Option<News>,
 }
 
-/// Runs until nobody listens.
+/// Runs until nobody listens. Made anew it looks at every log.
 pub(crate) async fn run(context: Arc<Context>, events: mpsc::Sender<Event>) {
     let mut changes = context.logs.changes();
     // How far each own log was told of; what is there at the start is found out with the heights.
@@ -42,16 +41,8 @@ pub(crate) async fn run(context: Arc<Context>, events: mpsc::Sender<Event>) {
                 .collect();
             (told, changed)
         };
-        let (after, changed) = match spawn_blocking(look).await {
-            Ok(looked) => looked,
-            // The program is stopping.
-            Err(error) if !error.is_panic() => return,
-            Err(error) => {
-                tracing::error!(%error, "what changed in logs could not be told; it is looked at anew, report this");
-                tokio::time::sleep(AFTER_PANIC).await;
-                (told, keys) = all(&context);
-                continue;
-            }
+        let Some((after, changed)) = or_panic(spawn_blocking(look).await) else {
+            return;
         };
         told = after;
         for changed in changed {

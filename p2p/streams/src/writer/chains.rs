@@ -4,16 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use phytomer_pqc::OperatorKey;
 use phytomer_store::Table;
 
-use super::staged::Staged;
+use super::staged::{Linked, Staged};
 use super::{Append, Encoded};
 use crate::disk;
 use crate::producer::{Decision, RefusedBatches, Taken, decide};
 use crate::store::{Log, LogStore};
 use crate::{
-    Appended, Epoch, Error, Event, EventHash, Header, Offset, ProducerId, ProducerState, Sequence,
+    Appended, Epoch, Error, EventHash, Header, Offset, ProducerId, ProducerState, Sequence,
     StreamName,
 };
 
@@ -27,10 +26,9 @@ pub(super) struct Chains {
     own: HashMap<StreamName, Chain>,
 }
 
-/// What numbering, linking and signing need.
+/// What numbering and linking need.
 pub(super) struct Stager<'a> {
     pub(super) logs: &'a LogStore,
-    pub(super) key: &'a OperatorKey,
     pub(super) now_ms: u64,
     pub(super) refused: &'a Mutex<RefusedBatches>,
 }
@@ -85,7 +83,7 @@ impl Chains {
         Ok(chain.expect("it was loaded where it was missing"))
     }
 
-    /// Numbers, links and signs records, or finds that they were taken before.
+    /// Numbers and links records, or finds that they were taken before.
     pub(super) fn stage(
         &mut self,
         stager: &Stager<'_>,
@@ -111,7 +109,7 @@ impl Chains {
             }
             Decision::Append => {
                 for record in &append.records {
-                    let event = chain.sign(stager, record);
+                    let event = chain.link(stager, record);
                     staged.add(&chain.log, event);
                 }
                 if let Some(sequence) = append.sequence {
@@ -147,7 +145,7 @@ impl Stager<'_> {
 }
 
 impl Chain {
-    fn sign(&mut self, stager: &Stager<'_>, record: &Encoded) -> Event {
+    fn link(&mut self, stager: &Stager<'_>, record: &Encoded) -> Linked {
         self.time_ms = self.time_ms.max(stager.now_ms);
         let header = Header {
             log: self.log.key,
@@ -157,10 +155,16 @@ impl Chain {
             record_len: u32::try_from(record.bytes.len()).unwrap_or(u32::MAX),
             record_hash: record.hash,
         };
-        let event = Event::sign(stager.key, header, record.bytes.clone());
+        let bytes = header.encode();
         self.next = self.next.next();
-        self.previous = event.hash();
-        event
+        // The signature is no part of the hash: the next event can be linked before this is signed.
+        self.previous = EventHash::of(&bytes);
+        Linked {
+            header,
+            bytes,
+            hash: self.previous,
+            record: record.bytes.clone(),
+        }
     }
 
     fn decide(

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use phytomer_store::{Batch, Error as StoreError};
 
@@ -21,14 +22,17 @@ impl Writer {
         }
         let mut batch = Batch::new();
         let heads = staged.put(&mut batch);
+        let begin = Instant::now();
         let outcome = self.write(batch);
+        let took = begin.elapsed();
         match &outcome {
             Ok(()) => self.written(heads, &staged),
             Err(error) => self.not_written(error, &staged),
         }
         drop(writing);
-        self.release();
-        for (append, appended) in staged.into_answers() {
+        let answers = staged.into_answers();
+        self.release(answers.len(), took);
+        for (append, appended) in answers {
             let answer = match &outcome {
                 Ok(()) => Ok(appended),
                 Err(error) => Err(refusal(error)),
@@ -101,8 +105,10 @@ impl Writer {
         }
     }
 
-    fn release(&self) {
-        let state = self.state.lock();
+    /// Lets the next job have the disk.
+    fn release(&self, answered: usize, took: Duration) {
+        let mut state = self.state.lock();
+        state.gathering.answered(answered, Instant::now(), took);
         self.committing.store(false, Ordering::Relaxed);
         self.changed.notify_one();
         drop(state);

@@ -5,21 +5,36 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use phytomer_store::{Batch, Table};
+use phytomer_wire::events as wire;
 use prost::Message;
 
+use super::sign::{Signature, Signer};
 use super::{Append, Request};
 use crate::disk;
 use crate::run::EVENT_TAG;
 use crate::store::{Log, put_head};
-use crate::{Appended, Event, Head, LogKey, Offset, ProducerId, ProducerState, RUN_BYTES_MAX};
+use crate::{
+    Appended, EventHash, Head, Header, LogKey, Offset, ProducerId, ProducerState, RUN_BYTES_MAX,
+};
 
-/// Signed events that wait for the disk, and who waits for them.
+/// Events that wait for the disk, and who waits for them.
 #[derive(Default)]
 pub(super) struct Staged {
     requests: Vec<(Append, Appended)>,
     logs: BTreeMap<LogKey, StagedLog>,
+    /// Events that are not signed yet.
+    unsigned: Vec<Linked>,
     bytes: usize,
     events: u64,
+}
+
+/// An event that has its place in a log, but no signature.
+pub(super) struct Linked {
+    pub(super) header: Header,
+    /// The encoded header, which is what is signed.
+    pub(super) bytes: Bytes,
+    pub(super) hash: EventHash,
+    pub(super) record: Bytes,
 }
 
 /// What one write adds to one log.
@@ -29,8 +44,8 @@ pub(super) struct StagedLog {
     producers: BTreeMap<ProducerId, ProducerState>,
     /// The place of the first event.
     first: Option<Offset>,
-    /// The newest event.
-    last: Option<Event>,
+    /// Hash and header of the newest event.
+    last: Option<(EventHash, Header)>,
 }
 
 struct StagedRun {
@@ -41,6 +56,11 @@ struct StagedRun {
 impl Staged {
     pub(super) fn is_empty(&self) -> bool {
         self.requests.is_empty()
+    }
+
+    /// How many events are not signed yet.
+    pub(super) const fn unsigned(&self) -> usize {
+        self.unsigned.len()
     }
 
     /// Bytes of runs.
@@ -87,10 +107,24 @@ impl Staged {
     }
 
     /// Adds the next event of a log.
-    pub(super) fn add(&mut self, log: &Arc<Log>, event: Event) {
-        let bytes = self.part(log).add(event);
-        self.bytes += bytes;
+    pub(super) fn add(&mut self, log: &Arc<Log>, event: Linked) {
+        let part = self.part(log);
+        part.first.get_or_insert(event.header.offset);
+        part.last = Some((event.hash, event.header));
+        self.bytes += event.len();
         self.events += 1;
+        self.unsigned.push(event);
+    }
+
+    /// Signs what is not signed yet.
+    pub(super) fn sign(&mut self, signer: &Signer) {
+        let headers = self.unsigned.iter().map(|event| event.bytes.clone());
+        let signatures = signer.sign(headers.collect());
+        for (event, signature) in self.unsigned.drain(..).zip(signatures) {
+            let part = self.logs.get_mut(&event.header.log);
+            let part = part.expect("an event is added together with its log");
+            part.append(event, &signature);
+        }
     }
 
     /// Sets what will be known of an idempotent producer.
@@ -112,32 +146,46 @@ impl Staged {
     }
 }
 
+impl Linked {
+    /// The event as it stands in a run.
+    fn message(&self, signature: Bytes) -> wire::Event {
+        wire::Event {
+            header: self.bytes.clone(),
+            signature,
+            record: self.record.clone(),
+        }
+    }
+
+    /// Bytes that the event takes in a run.
+    fn len(&self) -> usize {
+        const BLANK: Signature = [0; size_of::<Signature>()];
+        let len = self.message(Bytes::from_static(&BLANK)).encoded_len();
+        1 + prost::length_delimiter_len(len) + len
+    }
+}
+
 impl StagedLog {
-    fn add(&mut self, event: Event) -> usize {
-        let message = event.to_wire();
-        let len = message.encoded_len();
-        let len = 1 + prost::length_delimiter_len(len) + len;
+    fn append(&mut self, event: Linked, signature: &Signature) {
+        let len = event.len();
         let fits = |run: &&mut StagedRun| run.bytes.len() + len <= RUN_BYTES_MAX;
         let run = match self.runs.last_mut().filter(fits) {
             Some(run) => run,
             None => self.runs.push_mut(StagedRun {
                 bytes: BytesMut::with_capacity(len),
-                last: event.offset(),
+                last: event.header.offset,
             }),
         };
         run.bytes.reserve(len);
         run.bytes.put_u8(EVENT_TAG);
-        message
+        event
+            .message(Bytes::copy_from_slice(signature))
             .encode_length_delimited(&mut run.bytes)
             .expect("there is room for it");
-        run.last = event.offset();
-        self.first.get_or_insert(run.last);
-        self.last = Some(event);
-        len
+        run.last = event.header.offset;
     }
 
     fn put(&mut self, batch: &mut Batch) -> Option<(Arc<Log>, Head)> {
-        let last = self.last.take()?;
+        let (last_hash, last) = self.last.take()?;
         let mut head = self.log.head();
         for run in self.runs.drain(..) {
             let bytes: Bytes = run.bytes.freeze();
@@ -145,9 +193,9 @@ impl StagedLog {
             let key = disk::run_key(self.log.key, run.last);
             batch.put(Table::StreamRuns, key, bytes);
         }
-        head.next = last.offset().next();
-        head.last_hash = last.hash();
-        head.last_time_ms = last.time_ms();
+        head.next = last.offset.next();
+        head.last_hash = last_hash;
+        head.last_time_ms = last.time_ms;
         put_head(batch, self.log.key, &head);
         for (id, state) in &self.producers {
             let key = disk::sequence_key(self.log.key, *id);

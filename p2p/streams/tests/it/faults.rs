@@ -1,84 +1,12 @@
 //! Stores that fail: nothing that was acknowledged is lost, and nothing is half there.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures::future::join_all;
-use phytomer_store::{Batch, Error as StoreError, MemoryStore, Reader, Store};
+use phytomer_store::{Fault, FaultyStore, MemoryStore, Store};
 use phytomer_streams::{Error, Health, Offset};
 
 use crate::support::{Node, SOON, numbers, record, stream};
-
-/// What happens at a write.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Fault {
-    /// The write fails and writes nothing.
-    Refused,
-    /// The process dies before the write.
-    DiesBefore,
-    /// The process dies after the write, before anybody hears of it.
-    DiesAfter,
-}
-
-impl Fault {
-    pub(crate) const ALL: [Self; 3] = [Self::Refused, Self::DiesBefore, Self::DiesAfter];
-}
-
-/// A store that fails at one of its writes and at all after it, and while its disk is full.
-pub(crate) struct Faulty {
-    inner: Arc<MemoryStore>,
-    fault: Option<(u64, Fault)>,
-    writes: AtomicU64,
-    full: AtomicBool,
-}
-
-impl Faulty {
-    /// Whether the disk has no room.
-    pub(crate) fn set_full(&self, full: bool) {
-        self.full.store(full, Ordering::Relaxed);
-    }
-}
-
-impl Faulty {
-    pub(crate) fn new(inner: Arc<MemoryStore>, fault: Option<(u64, Fault)>) -> Arc<Self> {
-        Arc::new(Self {
-            inner,
-            fault,
-            writes: AtomicU64::new(0),
-            full: AtomicBool::new(false),
-        })
-    }
-}
-
-impl Store for Faulty {
-    fn snapshot(&self) -> Box<dyn Reader + '_> {
-        self.inner.snapshot()
-    }
-
-    fn write(&self, batch: Batch) -> Result<(), StoreError> {
-        if self.full.load(Ordering::Relaxed) {
-            return Err(StoreError::Full {
-                free_bytes: 1,
-                required_bytes: 2,
-            });
-        }
-        let number = self.writes.fetch_add(1, Ordering::Relaxed);
-        match self.fault {
-            Some((at, Fault::Refused)) if number >= at => Err(StoreError::Io {
-                action: "write",
-                source: "cable pulled".into(),
-            }),
-            Some((at, Fault::DiesBefore)) if number >= at => panic!("died before write {number}"),
-            Some((at, Fault::DiesAfter)) if number >= at => {
-                if number == at {
-                    self.inner.write(batch)?;
-                }
-                panic!("died after write {number}");
-            }
-            _ => self.inner.write(batch),
-        }
-    }
-}
 
 #[tokio::test]
 async fn a_fault_at_any_write_loses_nothing_that_was_acknowledged() {
@@ -86,7 +14,7 @@ async fn a_fault_at_any_write_loses_nothing_that_was_acknowledged() {
         // Write 0 makes the log; each later one is an event.
         for at in 0..6 {
             let inner = Arc::new(MemoryStore::new());
-            let node = Node::start(Faulty::new(Arc::clone(&inner), Some((at, fault))));
+            let node = Node::start(FaultyStore::new(Arc::clone(&inner), Some((at, fault))));
             let mut acknowledged = Vec::new();
             for number in 0..8 {
                 match node.streams.append(&stream(), record(number)).await {
@@ -132,7 +60,7 @@ async fn a_fault_under_load_loses_nothing_that_was_acknowledged() {
     for fault in Fault::ALL {
         for at in [1, 2, 3, 5, 9] {
             let inner = Arc::new(MemoryStore::new());
-            let node = Node::start(Faulty::new(Arc::clone(&inner), Some((at, fault))));
+            let node = Node::start(FaultyStore::new(Arc::clone(&inner), Some((at, fault))));
             let producers = (0..16).map(|producer| {
                 let streams = node.streams.clone();
                 tokio::spawn(async move {
@@ -162,13 +90,13 @@ async fn a_fault_under_load_loses_nothing_that_was_acknowledged() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_refuses_until_there_is_space_and_leaves_no_gap() {
-    let store = Faulty::new(Arc::new(MemoryStore::new()), None);
+    let store = FaultyStore::new(Arc::new(MemoryStore::new()), None);
     let node = Node::start(Arc::clone(&store) as Arc<dyn Store>);
     node.streams.append(&stream(), record(0)).await.unwrap();
 
     let mut expected = vec![0];
     for round in 1..20 {
-        store.full.store(true, Ordering::Relaxed);
+        store.fill();
         // Some are refused; those that are staged meanwhile may come after the disk has space.
         let streams = node.streams.clone();
         let appends = tokio::spawn(join_all((0..20).map(move |turn| {
@@ -182,7 +110,7 @@ async fn a_full_disk_refuses_until_there_is_space_and_leaves_no_gap() {
         assert!(error.to_string().contains("free some space"), "{error}");
         assert_eq!(node.streams.health(), Health::DiskFull);
 
-        store.full.store(false, Ordering::Relaxed);
+        store.make_room();
         let mut taken = Vec::new();
         for (number, outcome) in appends.await.unwrap() {
             if let Ok(position) = outcome {

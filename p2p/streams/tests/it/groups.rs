@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use phytomer_store::{MemoryStore, Store};
+use phytomer_store::{Fault, FaultyStore, MemoryStore, Store};
 use phytomer_streams::{Config, Error, LogKey, METADATA_BYTES_MAX, Offset};
 
-use crate::faults::{Fault, Faulty};
 use crate::support::{HandClock, Node, START_MS, record, stream};
 
 #[tokio::test]
@@ -81,7 +80,7 @@ async fn what_is_no_group_is_refused() {
 async fn a_commit_that_fails_leaves_what_was_committed_before() {
     let inner = Arc::new(MemoryStore::new());
     // Writes: the log, an event, two commits.
-    let store = Faulty::new(Arc::clone(&inner), Some((3, Fault::Refused)));
+    let store = FaultyStore::new(Arc::clone(&inner), Some((3, Fault::Refused)));
     let node = Node::start(store as Arc<dyn Store>);
     let log = node
         .streams

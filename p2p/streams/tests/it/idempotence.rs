@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
-use phytomer_store::MemoryStore;
+use phytomer_store::{Fault, FaultyStore, MemoryStore};
 use phytomer_streams::{
     Appended, Error, Offset, ProducerEpoch, ProducerId, Record, Sequence, SequenceError, Streams,
 };
 
-use crate::faults::{Fault, Faulty};
 use crate::support::{Node, numbers, record, stream};
 
 const PRODUCER: ProducerId = ProducerId(42);
@@ -101,7 +100,7 @@ async fn a_producer_that_repeats_after_any_crash_is_there_once() {
     for fault in Fault::ALL {
         for at in 0..8 {
             let inner = Arc::new(MemoryStore::new());
-            let node = Node::start(Faulty::new(Arc::clone(&inner), Some((at, fault))));
+            let node = Node::start(FaultyStore::new(Arc::clone(&inner), Some((at, fault))));
             let mut batch = 0;
             while batch < 6 && send(&node.streams, batch * 2, 2).await.is_ok() {
                 batch += 1;
@@ -149,15 +148,15 @@ async fn a_newer_instance_fences_the_older_one() {
 async fn what_a_full_disk_refused_comes_first_when_it_is_sent_again() {
     // A log that is there, and one that is yet to be made.
     for there in [true, false] {
-        let store = Faulty::new(Arc::new(MemoryStore::new()), None);
+        let store = FaultyStore::new(Arc::new(MemoryStore::new()), None);
         let node = Node::start(Arc::clone(&store) as _);
         if there {
             node.streams.append(&stream(), record(99)).await.unwrap();
         }
-        store.set_full(true);
+        store.fill();
         let refused = send(&node.streams, 0, 2).await.unwrap_err();
         assert!(matches!(refused, Error::DiskFull { .. }), "{refused}");
-        store.set_full(false);
+        store.make_room();
         let early = send(&node.streams, 2, 2).await.unwrap_err();
         let expected = SequenceError::OutOfOrder {
             expected: 0,

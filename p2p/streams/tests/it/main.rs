@@ -8,6 +8,7 @@ mod follow;
 mod groups;
 mod idempotence;
 mod model;
+mod panics;
 mod retention;
 mod support;
 mod sync;

@@ -8,4 +8,5 @@ mod hostile;
 mod liars;
 mod limits;
 mod stranded;
+mod unsigned;
 mod world;

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::codec;
+use crate::sync::{CheckpointBody, EventGossip, News};
 
 fn header() -> Header {
     Header {
@@ -78,12 +79,50 @@ fn evidence_has_these_bytes() {
         producer: Bytes::from_static(&[9]),
         first: Some(signed(1)),
         second: Some(signed(2)),
+        ..Evidence::default()
     };
     assert_eq!(
         hex_of(&evidence),
         "0a017310051a010922090a0201011203010101\
          2a090a0202021203020202"
     );
+    let evidence = Evidence {
+        second: None,
+        checkpoint: Some(Checkpoint {
+            body: Bytes::from_static(&[3]),
+            signature: Bytes::from_static(&[4, 4]),
+        }),
+        path: Bytes::from_static(&[5, 6]),
+        ..evidence
+    };
+    assert_eq!(
+        hex_of(&evidence),
+        "0a017310051a010922090a0201011203010101\
+         32070a0103120204043a020506"
+    );
+}
+
+#[test]
+fn the_largest_evidence_fits_its_message_and_gossip() {
+    let evidence = Evidence {
+        stream: "s".repeat(249),
+        epoch: u64::MAX,
+        producer: Bytes::from(vec![1; 1_984]),
+        first: Some(SignedHeader {
+            header: Bytes::from(vec![2; HEADER_BYTES_MAX]),
+            signature: Bytes::from(vec![3; 64]),
+        }),
+        second: None,
+        checkpoint: Some(Checkpoint {
+            body: Bytes::from(vec![4; CheckpointBody::BYTES_MAX]),
+            signature: Bytes::from(vec![5; 3_373]),
+        }),
+        path: Bytes::from(vec![6; 8 * 32]),
+    };
+    codec::decode::<Evidence>(&codec::encode(&evidence)).unwrap();
+    let news = Some(News::Evidence(evidence));
+    let gossip = EventGossip { news };
+    codec::decode::<EventGossip>(&codec::encode(&gossip)).unwrap();
 }
 
 #[test]

@@ -33,7 +33,6 @@ pub struct Fabric {
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Default)]
 pub(super) struct State {
     pub(super) nodes: BTreeMap<PeerId, Ports>,
     cut: BTreeSet<(PeerId, PeerId)>,
@@ -42,8 +41,25 @@ pub(super) struct State {
     /// Counts gossip messages for each link, so that losses are spread without randomness.
     sent: HashMap<(PeerId, PeerId), u64>,
     pub(super) providers: BTreeMap<ContentKey, BTreeSet<PeerId>>,
+    /// Contents that one node can provide.
+    pub(super) provided_max: usize,
     /// Offences that were reported, in order: by whom, of whom.
     pub(super) reports: Vec<(PeerId, PeerId, crate::Offence)>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            nodes: BTreeMap::new(),
+            cut: BTreeSet::new(),
+            links: HashMap::new(),
+            link: Link::default(),
+            sent: HashMap::new(),
+            providers: BTreeMap::new(),
+            provided_max: usize::MAX,
+            reports: Vec::new(),
+        }
+    }
 }
 
 /// Where a node listens.
@@ -95,6 +111,11 @@ impl Fabric {
     /// Changes how two nodes are joined.
     pub fn set_link_between(&self, a: PeerId, b: PeerId, link: Link) {
         self.lock().links.insert(pair(a, b), link);
+    }
+
+    /// Changes how many contents one node can provide.
+    pub fn set_provided_max(&self, contents: usize) {
+        self.lock().provided_max = contents;
     }
 
     /// Cuts two nodes apart: no new exchange passes. Streams that are open stay open.

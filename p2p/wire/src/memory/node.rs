@@ -1,5 +1,7 @@
 //! One node of a process.
 
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -7,6 +9,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::Fabric;
+use super::fabric::Ports;
 use crate::{
     ByteStream, ContentKey, Direction, Gossip, Inbound, KeyExchange, MESSAGE_BYTES_MAX, Network,
     NetworkError, Offence, Peer, PeerEvent, PeerId, Protocol, REQUEST_BYTES_MAX,
@@ -81,6 +84,24 @@ impl MemoryNetwork {
         }
     }
 
+    /// What arrives at one of this node's ports, for the one who listens there.
+    fn listen<K: Eq + Hash, T>(
+        &self,
+        key: K,
+        name: &'static str,
+        ports: impl FnOnce(&mut Ports) -> &mut HashMap<K, mpsc::Sender<T>>,
+    ) -> Result<mpsc::Receiver<T>, NetworkError> {
+        let mut state = self.fabric.lock();
+        let own = state.nodes.get_mut(&self.peer);
+        let ports = ports(own.ok_or(NetworkError::Closed)?);
+        if ports.get(&key).is_some_and(|taken| !taken.is_closed()) {
+            return Err(NetworkError::Taken { name });
+        }
+        let (sender, receiver) = mpsc::channel(QUEUE_LEN);
+        ports.insert(key, sender);
+        Ok(receiver)
+    }
+
     /// The latency to a peer that can be reached.
     fn latency(&self, peer: PeerId) -> Result<Duration, NetworkError> {
         let state = self.fabric.lock();
@@ -142,21 +163,7 @@ impl Network for MemoryNetwork {
     }
 
     async fn subscribe(&self, topic: Topic) -> Result<mpsc::Receiver<Gossip>, NetworkError> {
-        let (sender, receiver) = mpsc::channel(QUEUE_LEN);
-        let mut state = self.fabric.lock();
-        let ports = state
-            .nodes
-            .get_mut(&self.peer)
-            .ok_or(NetworkError::Closed)?;
-        match ports.gossip.get(&topic) {
-            Some(taken) if !taken.is_closed() => Err(NetworkError::Taken {
-                name: topic.as_str(),
-            }),
-            _ => {
-                ports.gossip.insert(topic, sender);
-                Ok(receiver)
-            }
-        }
+        self.listen(topic, topic.as_str(), |ports| &mut ports.gossip)
     }
 
     async fn request(
@@ -199,21 +206,7 @@ impl Network for MemoryNetwork {
     }
 
     async fn serve(&self, protocol: Protocol) -> Result<mpsc::Receiver<Request>, NetworkError> {
-        let (sender, receiver) = mpsc::channel(QUEUE_LEN);
-        let mut state = self.fabric.lock();
-        let ports = state
-            .nodes
-            .get_mut(&self.peer)
-            .ok_or(NetworkError::Closed)?;
-        match ports.requests.get(&protocol) {
-            Some(taken) if !taken.is_closed() => Err(NetworkError::Taken {
-                name: protocol.as_str(),
-            }),
-            _ => {
-                ports.requests.insert(protocol, sender);
-                Ok(receiver)
-            }
-        }
+        self.listen(protocol, protocol.as_str(), |ports| &mut ports.requests)
     }
 
     async fn open_stream(
@@ -243,25 +236,19 @@ impl Network for MemoryNetwork {
     }
 
     async fn accept(&self, protocol: Protocol) -> Result<mpsc::Receiver<Inbound>, NetworkError> {
-        let (sender, receiver) = mpsc::channel(QUEUE_LEN);
-        let mut state = self.fabric.lock();
-        let ports = state
-            .nodes
-            .get_mut(&self.peer)
-            .ok_or(NetworkError::Closed)?;
-        match ports.streams.get(&protocol) {
-            Some(taken) if !taken.is_closed() => Err(NetworkError::Taken {
-                name: protocol.as_str(),
-            }),
-            _ => {
-                ports.streams.insert(protocol, sender);
-                Ok(receiver)
-            }
-        }
+        self.listen(protocol, protocol.as_str(), |ports| &mut ports.streams)
     }
 
     async fn provide(&self, key: ContentKey) -> Result<(), NetworkError> {
         let mut state = self.fabric.lock();
+        let max = state.provided_max;
+        let of_peer = |(_, peers): &(&ContentKey, &BTreeSet<PeerId>)| peers.contains(&self.peer);
+        let known = state.providers.get(&key);
+        if known.is_none_or(|peers| !peers.contains(&self.peer))
+            && state.providers.iter().filter(of_peer).count() >= max
+        {
+            return Err(NetworkError::TooManyProvided { max });
+        }
         state.providers.entry(key).or_default().insert(self.peer);
         Ok(())
     }

@@ -92,7 +92,7 @@ fn answers_have_these_bytes() {
         epoch: 5,
         ..Evidence::default()
     };
-    assert_eq!(answer_hex(Part::Evidence(evidence)), "32021005");
+    assert_eq!(answer_hex(Part::Evidence(Box::new(evidence))), "32021005");
 }
 
 #[test]

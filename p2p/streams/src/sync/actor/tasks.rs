@@ -2,19 +2,25 @@
 
 use std::sync::Arc;
 
+use phytomer_pqc::OperatorPublicKey;
 use phytomer_wire::{Gossip, PeerId, Verdict, codec};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use super::{Event, Told};
+use crate::checkpoint::CHECKPOINT_EVENTS_MAX;
 use crate::store::Log;
 use crate::sync::client::{self, Frames, Heights, Known};
 use crate::sync::context::Context;
-use crate::sync::convert;
 use crate::sync::core::{Answer, Failure, FetchId, Finding, Range, Refusal};
 use crate::sync::gossip::{self, Heard};
 use crate::sync::verify::Checked;
+use crate::sync::{convert, convict};
 use crate::{Error, EventHash, Evidence, LogKey, Offset, Origin, Run, SignedHeader, Streams};
+
+/// Bytes of events that are fetched to prove what their producer did: all under one checkpoint,
+/// where they are of usual size.
+const PROOF_BYTES_MAX: usize = 4 << 20;
 
 /// Judges gossip, one message after the other.
 pub(super) async fn judge(
@@ -222,79 +228,145 @@ pub(super) async fn probe(probe: Probe, fetch: FetchId, events: mpsc::Sender<Eve
     let _ = events.send(Event::Probed { fetch, finding }).await;
 }
 
+/// What a comparison has found, and the proof against the producer where that is new.
+type Found = (Finding, Option<Evidence>);
+
 async fn find(probe: &Probe) -> Finding {
     let context = &probe.context;
-    let range = Range::one(probe.offset);
-    let frames = client::range(
-        &*context.network,
-        (probe.peer, probe.log),
-        range,
-        1,
-        context.patience,
-    );
-    let Ok((frames, _)) = frames.await else {
-        return Finding::Nothing;
+    let found = match ask_one(probe).await {
+        Ok(theirs) => {
+            let compare = |context: &Context, log: &Log, keys: &OperatorPublicKey, offset| {
+                compare(context, (log, keys), offset, theirs)
+            };
+            match look(probe, compare).await {
+                // The checkpoint over it shows whose doing that is.
+                Ok((Finding::Unsound, _)) => convict(probe).await,
+                found => found,
+            }
+        }
+        Err(finding) => return finding,
     };
-    let Some(run) = frames.runs.into_iter().next() else {
-        return Finding::Nothing;
-    };
-    let (comparing, log, offset) = (Arc::clone(context), probe.log, probe.offset);
-    let theirs = move || {
-        let run = Run::decode(run).ok()?;
-        let event = run.events().next()?;
-        Some(event.signed_header().clone())
-    };
-    let compare = move || match theirs() {
-        Some(theirs) => compare(&comparing, log, offset, theirs),
-        None => Ok((Finding::Lie, None)),
-    };
-    match spawn_blocking(compare).await {
-        Ok(Ok((finding, evidence))) => {
+    match found {
+        Ok((finding, evidence)) => {
             if let Some(news) = evidence.as_ref().and_then(gossip::evidence_news) {
                 gossip::publish(context, news).await;
             }
             finding
         }
-        Ok(Err(error)) => {
+        Err(error) => {
             tracing::warn!(%error, "an event could not be compared");
             Finding::Nothing
         }
-        Err(_) => Finding::Nothing,
     }
 }
 
-/// Compares a peer's event with ours; a proof where the producer signed both.
+/// Asks for the one event.
+async fn ask_one(probe: &Probe) -> Result<Option<SignedHeader>, Finding> {
+    let range = Range::one(probe.offset);
+    let frames = ask(probe, range, 1).await;
+    let (frames, _) = frames.map_err(|_| Finding::Nothing)?;
+    let run = frames.runs.into_iter().next().ok_or(Finding::Nothing)?;
+    let event = Run::decode(run).ok().and_then(|run| run.events().next());
+    Ok(event.map(|event| event.signed_header().clone()))
+}
+
+async fn ask(
+    probe: &Probe,
+    range: Range,
+    bytes_max: usize,
+) -> Result<(Frames, Option<Failure>), Failure> {
+    let context = &probe.context;
+    let from = (probe.peer, probe.log);
+    client::range(&*context.network, from, range, bytes_max, context.patience).await
+}
+
+/// Looks into a log and at its producer's keys, on a blocking thread.
+async fn look(
+    probe: &Probe,
+    work: impl FnOnce(&Context, &Log, &OperatorPublicKey, Offset) -> Result<Found, Error>
+    + Send
+    + 'static,
+) -> Result<Found, Error> {
+    let (context, log, offset) = (Arc::clone(&probe.context), probe.log, probe.offset);
+    let looked = spawn_blocking(move || {
+        let known = context.logs.known(log);
+        let log = known.ok_or(Error::UnknownLog { log })?;
+        match context.keys.get(&context.logs, log.id.producer)? {
+            Some(keys) => work(&context, &log, &keys, offset),
+            None => Ok((Finding::Nothing, None)),
+        }
+    });
+    looked.await.map_err(|error| Error::Internal {
+        what: error.to_string(),
+    })?
+}
+
+/// Compares a peer's event with ours; a proof where they are two, or ours is not signed.
 fn compare(
     context: &Context,
-    log: LogKey,
+    (log, keys): (&Log, &OperatorPublicKey),
     offset: Offset,
-    theirs: SignedHeader,
-) -> Result<(Finding, Option<Evidence>), Error> {
-    let known = context.logs.known(log);
-    let log = known.ok_or(Error::UnknownLog { log })?;
-    let keys = context.keys.get(&context.logs, log.id.producer)?;
-    let Some(keys) = keys else {
-        return Ok((Finding::Nothing, None));
+    theirs: Option<SignedHeader>,
+) -> Result<Found, Error> {
+    let fits = |it: &SignedHeader| it.header().log == log.key && it.header().offset == offset;
+    let Some(theirs) = theirs.filter(fits) else {
+        return Ok((Finding::Lie, None));
     };
-    let fits = theirs.header().log == log.key && theirs.header().offset == offset;
-    if !fits || theirs.verify(&keys).is_err() {
+    let ours = context.logs.header_at(log, offset)?;
+    if ours
+        .as_ref()
+        .is_some_and(|ours| ours.as_bytes() == theirs.as_bytes())
+    {
         return Ok((Finding::Lie, None));
     }
-    let Some(ours) = context.logs.header_at(&log, offset)? else {
-        let ahead = context.logs.origin(&log) == Origin::Own && offset >= log.head().next;
-        return Ok(match ahead {
+    if theirs.verify(keys).is_err() {
+        return Ok((Finding::Unsound, None));
+    }
+    let Some(ours) = ours else {
+        let own = context.logs.origin(log) == Origin::Own;
+        return Ok(match own && offset >= log.head().next {
             true => (Finding::Ahead, None),
-            false => (Finding::Nothing, None),
+            false => (Finding::Unsound, None),
         });
     };
-    if ours.as_bytes() == theirs.as_bytes() {
-        return Ok((Finding::Lie, None));
-    }
-    let Ok(evidence) = Evidence::new(&log.id, &keys, ours, theirs) else {
-        return Ok((Finding::Lie, None));
-    };
+    Ok(match convict::parted(context, log, keys, (ours, theirs))? {
+        Some(evidence) => freeze(context, evidence)?,
+        None => (Finding::Unsound, None),
+    })
+}
+
+/// Keeps a proof; it is news where it was not known.
+fn freeze(context: &Context, evidence: Evidence) -> Result<Found, Error> {
     let new = gossip::freeze(context, &evidence)?;
     Ok((Finding::Fork, new.then_some(evidence)))
+}
+
+/// Asks for the checkpoint over an event whose signature is false, and the events under it: together
+/// they prove that the producer signed it all the same.
+async fn convict(probe: &Probe) -> Result<Found, Error> {
+    let before = CHECKPOINT_EVENTS_MAX as u64 - 1;
+    let mut range = Range {
+        from: Offset(probe.offset.0.saturating_sub(before)),
+        to: probe.offset.next(),
+        checkpoints_after: probe.offset,
+    };
+    let mut frames = ask(probe, range, PROOF_BYTES_MAX).await;
+    if let Err(Failure::Gone { first }) = frames
+        && first <= probe.offset
+    {
+        range.from = first;
+        frames = ask(probe, range, PROOF_BYTES_MAX).await;
+    }
+    let Ok((frames, _)) = frames else {
+        return Ok((Finding::Unsound, None));
+    };
+    let prove = |context: &Context, log: &Log, keys: &OperatorPublicKey, offset| match convict::sent(
+        &log.id, keys, offset, frames,
+    ) {
+        Some(evidence) => freeze(context, evidence),
+        None => Ok((Finding::Unsound, None)),
+    };
+    look(probe, prove).await
 }
 
 /// Leaves an own log of which peers hold more than this disk: it goes on in a new one.

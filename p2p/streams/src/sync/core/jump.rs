@@ -42,7 +42,7 @@ impl State {
         }
         let candidates = self.peers.iter().filter_map(|(id, peer)| {
             let claim = peer.claims.get(&key)?;
-            let rested = peer.blocked_until_ms <= self.now_ms;
+            let rested = peer.is_rested(&key, self.now_ms);
             let free = peer.in_flight < peer.fetches_max(&self.limits);
             (rested && free && claim.first > end).then_some((claim.first, *id, claim.next))
         });

@@ -109,7 +109,7 @@ impl State {
         self.peers.iter().any(|(id, peer)| {
             let claim = peer.claims.get(&fetch.log);
             *id != fetch.peer
-                && peer.blocked_until_ms <= self.now_ms
+                && peer.is_rested(&fetch.log, self.now_ms)
                 && peer.in_flight < peer.fetches_max(&self.limits)
                 && claim.is_some_and(|it| it.first <= fetch.from && it.next > fetch.from)
         })

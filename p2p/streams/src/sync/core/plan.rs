@@ -179,7 +179,7 @@ impl State {
         let idle = log.fetches.is_empty();
         let candidates = self.peers.iter().filter_map(|(id, peer)| {
             let claim = peer.claims.get(&key)?;
-            let rested = peer.blocked_until_ms <= self.now_ms;
+            let rested = peer.is_rested(&key, self.now_ms);
             let free = peer.in_flight < peer.fetches_max(&self.limits);
             let more = claim.next > from && claim.first <= from;
             // Checkpoints over events that are here: worth asking for when nothing else is.
@@ -189,11 +189,19 @@ impl State {
                 && claim.checkpointed <= from;
             (rested && free && (more || covers)).then_some((id, peer, claim))
         });
-        // Whoever fails is asked where nobody else has time; of the others, the idlest and fastest.
+        // Whoever is doubted or fails is asked where nobody else has time; of the others, the idlest
+        // and fastest.
         // What a peer claims beyond the range is no reason to ask it.
         let rank = |peer: &Peer| {
             let rate = Reverse(peer.rate.unwrap_or(u64::MAX));
-            (peer.failures > 0, peer.in_flight, peer.failures, rate)
+            let doubted = peer.doubts.contains_key(&key);
+            (
+                doubted,
+                peer.failures > 0,
+                peer.in_flight,
+                peer.failures,
+                rate,
+            )
         };
         candidates
             .min_by_key(|(_, peer, _)| rank(peer))

@@ -126,11 +126,14 @@ pub(crate) struct Answer {
 /// Why an answer did not get into the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// It is not what the producer signed.
+    /// It is not what the producer signed, and the sender could see that.
     Forged,
     /// It breaks a rule that the sender could see.
     Malformed,
-    /// The producer signed it, but it goes on from another event than ours.
+    /// The event at `offset` is not as its producer should have made it. Its sender may have taken it
+    /// in good faith.
+    Unsound { offset: Offset },
+    /// It goes on from another event than ours.
     Diverged,
     /// Something before it is missing.
     Gap,
@@ -143,12 +146,14 @@ pub(crate) enum Refusal {
 /// What came out of comparing a peer's event with ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Finding {
-    /// The producer signed both.
+    /// The producer is to blame, and it is proven.
     Fork,
     /// The peer holds events of this node's own log that this node does not.
     Ahead,
     /// The peer was wrong.
     Lie,
+    /// It is not clear who was wrong: the peer, or the producer.
+    Unsound,
     /// The peer did not answer.
     Nothing,
 }

@@ -223,7 +223,9 @@ async fn events_that_another_signed_are_found() {
         let events = events.collect();
         Reply::Parts(vec![Part::Run(codec::encode(&Run { events }))])
     };
-    expect(lie, Offence::Forged).await;
+    // Their producer might have signed a checkpoint over them: then an honest node passes them on.
+    let (offences, got_in) = deceive(key(1).public().as_bytes(), lie).await;
+    assert_eq!((offences, got_in), (Vec::new(), 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -40,6 +40,9 @@ pub(super) enum Manner {
     Honest,
     /// Claims much and sends what no producer signed.
     Forger,
+    /// Claims much and sends events with false signatures, as an honest peer might do whom their
+    /// producer deceived.
+    Unsigning,
     /// Claims much and never answers.
     Mute,
     /// Claims much and has little.
@@ -79,7 +82,8 @@ pub(super) struct Kept {
     pub(super) log: LogKey,
     pub(super) from: u64,
     pub(super) next: u64,
-    pub(super) forged: bool,
+    /// Why it will not be taken.
+    pub(super) refusal: Option<Refusal>,
 }
 
 /// Everything around the core: peers, time, the store.
@@ -203,14 +207,13 @@ impl World {
                 self.asked.entry(peer).or_default().insert(fetch);
                 self.answer(fetch, peer, log, range);
             }
-            Output::Probe { fetch, .. } => {
-                self.after(
-                    10,
-                    Input::Probed {
-                        fetch,
-                        finding: Finding::Nothing,
-                    },
-                );
+            Output::Probe { fetch, peer, .. } => {
+                let unsound = self.nodes[&peer].manner == Manner::Unsigning;
+                let finding = match unsound && self.rng.random_bool(0.5) {
+                    true => Finding::Unsound,
+                    false => Finding::Nothing,
+                };
+                self.after(10, Input::Probed { fetch, finding });
             }
             Output::Insert { fetch } => self.insert(fetch),
             Output::Cancel { fetch } => {
@@ -224,7 +227,7 @@ impl World {
                 let kept = self.kept[&fetch];
                 let stored = self.store.get_mut(&kept.log).unwrap();
                 assert!(kept.from > *stored, "it goes on without a jump");
-                if !kept.forged {
+                if kept.refusal.is_none() {
                     self.jumps += 1;
                     *stored = kept.from;
                 }
@@ -269,11 +272,15 @@ impl World {
         if !node.connected {
             return self.after(delay, fail(Failure::Unreachable));
         }
-        let (mut until, mut forged) = (to.min(next).max(from), false);
+        let (mut until, mut refusal) = (to.min(next).max(from), None);
         match node.manner {
             Manner::Mute => return self.after(TIMEOUT_MS, fail(Failure::Timeout)),
             Manner::Babbler => return self.after(delay, fail(Failure::Malformed)),
-            Manner::Forger => (until, forged) = (to, true),
+            Manner::Forger => (until, refusal) = (to, Some(Refusal::Forged)),
+            Manner::Unsigning => {
+                let offset = range.from;
+                (until, refusal) = (to, Some(Refusal::Unsound { offset }));
+            }
             Manner::Pretender => match self.rng.random_range(0..4) {
                 0 => return self.after(TIMEOUT_MS, fail(Failure::Timeout)),
                 1 => {
@@ -281,7 +288,7 @@ impl World {
                     return self.after(delay, fail(Failure::Gone { first }));
                 }
                 2 => {}
-                _ => (until, forged) = (to, true),
+                _ => (until, refusal) = (to, Some(Refusal::Forged)),
             },
             Manner::Gapper => {
                 let answered = answered(fetch, from + 1, to + 1, 1);
@@ -306,7 +313,7 @@ impl World {
             log,
             from,
             next: until,
-            forged,
+            refusal,
         };
         self.kept.insert(fetch, kept);
         let bytes = (until - from) * 700;
@@ -317,23 +324,9 @@ impl World {
         let kept = self.kept.remove(&fetch).expect("what is inserted was kept");
         let stored = self.store.get_mut(&kept.log).unwrap();
         let delay = 5;
-        if kept.from > *stored && !kept.forged {
-            return self.after(
-                delay,
-                Input::Refused {
-                    fetch,
-                    refusal: Refusal::Gap,
-                },
-            );
-        }
-        if kept.forged {
-            return self.after(
-                delay,
-                Input::Refused {
-                    fetch,
-                    refusal: Refusal::Forged,
-                },
-            );
+        let gap = (kept.from > *stored).then_some(Refusal::Gap);
+        if let Some(refusal) = kept.refusal.or(gap) {
+            return self.after(delay, Input::Refused { fetch, refusal });
         }
         *stored = kept.next.max(*stored);
         let held = Held {
