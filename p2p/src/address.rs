@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
-use phytomer_wire::Route;
+use phytomer_wire::{Origin, Route};
 
 use crate::Error;
 
@@ -49,6 +49,25 @@ pub(crate) fn ip(address: &Multiaddr) -> Option<IpAddr> {
         Some(Protocol::Ip4(ip)) => Some(ip.into()),
         Some(Protocol::Ip6(ip)) => Some(ip.into()),
         _ => None,
+    }
+}
+
+/// Where a peer is that is connected over `route` from `address`.
+pub(crate) fn origin(address: &Multiaddr, route: Route) -> Origin {
+    if route == Route::Relayed {
+        return Origin::Relayed;
+    }
+    match ip(address).map(|ip| ip.to_canonical()) {
+        Some(ip) if !is_global(ip) => Origin::Local,
+        Some(IpAddr::V4(ip)) => {
+            let [a, b, c, _] = ip.octets();
+            Origin::V4([a, b, c])
+        }
+        Some(IpAddr::V6(ip)) => {
+            let [a, b, c, ..] = ip.segments();
+            Origin::V6([a, b, c])
+        }
+        None => Origin::Local,
     }
 }
 
@@ -155,6 +174,27 @@ mod tests {
         ] {
             assert_eq!(strict.allows(&address(text)), global, "{text}");
             assert!(private.allows(&address(text)), "{text}");
+        }
+    }
+
+    #[test]
+    fn peers_are_told_apart_by_the_network_that_they_are_in() {
+        for (text, expected) in [
+            ("/ip4/8.8.4.9/tcp/1", Origin::V4([8, 8, 4])),
+            ("/ip6/::ffff:8.8.4.8/tcp/1", Origin::V4([8, 8, 4])),
+            (
+                "/ip6/2606:4700:7:8::1/udp/1/quic-v1",
+                Origin::V6([0x2606, 0x4700, 7]),
+            ),
+            ("/ip4/127.0.0.1/tcp/1", Origin::Local),
+            ("/ip4/192.168.0.9/udp/1/quic-v1", Origin::Local),
+            ("/ip4/169.254.0.9/tcp/1", Origin::Local),
+            ("/ip6/fe80::1/tcp/1", Origin::Local),
+            ("/memory/7", Origin::Local),
+        ] {
+            let address = address(text);
+            assert_eq!(origin(&address, route(&address)), expected, "{text}");
+            assert_eq!(origin(&address, Route::Relayed), Origin::Relayed);
         }
     }
 

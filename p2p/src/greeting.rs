@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use phytomer_wire::codec::{self, FrameError};
 use phytomer_wire::handshake::Hello;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 
 use crate::streams::{OpenError, PeerStream};
 
 /// How long the greeting may take.
 const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a peer of another network has to hear so, before it is parted from.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Why there was no greeting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +58,11 @@ pub(crate) async fn answer(mut stream: Box<PeerStream>, ours: Hello) -> Result<H
         say(&mut stream, &ours).await?;
         // The peer may be gone already; it has greeted all the same.
         let _ = stream.shutdown().await;
+        if theirs.network != ours.network {
+            // Whoever closes the connection at once may take the answer back with it.
+            let end = &mut [0];
+            let _ = tokio::time::timeout(FAREWELL_TIMEOUT, stream.read(end)).await;
+        }
         Ok(theirs)
     })
     .await

@@ -2,24 +2,28 @@
 //! table.
 //!
 //! What others told is shared out among the networks they are in, since one host can be any number
-//! of peers: where there is no room, the oldest record of whichever network has most gives way.
+//! of peers: where there is no room, a record of whichever network has most gives way, and where
+//! none has more than the newcomer's would have, the newcomer is refused.
 //!
 //! Own contents are announced in rounds: once somebody is there to hear of them, whenever the
 //! routing table has doubled since, and in any case every half hour. Pure: time comes in.
 
+mod shares;
+
 use std::borrow::Cow;
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map};
+use std::collections::{BTreeSet, HashMap, hash_map};
 use std::iter;
-use std::net::IpAddr;
 use std::time::Instant;
 
+use libp2p::PeerId;
 use libp2p::kad::store::{Error, RecordStore, Result};
 use libp2p::kad::{ProviderRecord, Record, RecordKey};
-use libp2p::{Multiaddr, PeerId};
 use phytomer_wire::ContentKey;
 
 use crate::address;
+
+use shares::Shares;
+pub(crate) use shares::Source;
 
 /// Contents that this node itself can provide.
 pub(crate) const OWN_MAX: usize = 65_536;
@@ -38,38 +42,10 @@ const ROUND_MS: u64 = 30 * 60 * 1_000;
 /// How often it is looked for what has expired, in milliseconds.
 const PURGE_EVERY_MS: u64 = 60 * 1_000;
 
-/// Where a peer is, as far as that costs something to choose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Source {
-    /// A network of IPv4 with 256 addresses.
-    V4([u8; 3]),
-    /// A network of IPv6 as one site has it, of 48 bits.
-    V6([u16; 3]),
-    /// The peer itself, where it is reached without IP.
-    Peer(PeerId),
-}
-
-impl Source {
-    /// Where the peer is that is connected over `address`.
-    pub(crate) fn of(peer: PeerId, address: Option<&Multiaddr>) -> Self {
-        match address.and_then(address::ip).map(|ip| ip.to_canonical()) {
-            Some(IpAddr::V4(ip)) => {
-                let [a, b, c, _] = ip.octets();
-                Self::V4([a, b, c])
-            }
-            Some(IpAddr::V6(ip)) => {
-                let [a, b, c, ..] = ip.segments();
-                Self::V6([a, b, c])
-            }
-            None => Self::Peer(peer),
-        }
-    }
-}
-
 /// A record of another peer.
 struct Kept {
     record: ProviderRecord,
-    source: Source,
+    /// When it came first, counted in records.
     turn: u64,
 }
 
@@ -78,13 +54,8 @@ pub(crate) struct Providers {
     local: PeerId,
     own: HashMap<RecordKey, ProviderRecord>,
     foreign: HashMap<RecordKey, Vec<Kept>>,
-    /// Records in `foreign` by their provider.
-    counts: HashMap<PeerId, usize>,
-    /// Records in `foreign` by their source, the oldest first.
-    sources: HashMap<Source, BTreeMap<u64, (RecordKey, PeerId)>>,
-    /// How many records each source has.
-    sizes: BTreeSet<(usize, Source)>,
-    foreign_len: usize,
+    /// The records in `foreign` by whose they are.
+    shares: Shares,
     turn: u64,
     /// Own contents that are yet to be announced in this round.
     untold: BTreeSet<ContentKey>,
@@ -100,10 +71,7 @@ impl Providers {
             local,
             own: HashMap::new(),
             foreign: HashMap::new(),
-            counts: HashMap::new(),
-            sources: HashMap::new(),
-            sizes: BTreeSet::new(),
-            foreign_len: 0,
+            shares: Shares::default(),
             turn: 0,
             untold: BTreeSet::new(),
             listeners: 0,
@@ -160,32 +128,30 @@ impl Providers {
     pub(crate) fn purge(&mut self, now: Instant, now_ms: u64) {
         if now_ms >= self.next_purge_ms {
             self.next_purge_ms = now_ms.saturating_add(PURGE_EVERY_MS);
-            self.forget_where(|record| record.is_expired(now));
+            let records = self.foreign.values().flatten().map(|kept| &kept.record);
+            let expired: Vec<_> = records
+                .filter(|record| record.is_expired(now))
+                .map(|record| (record.key.clone(), record.provider))
+                .collect();
+            for (key, provider) in expired {
+                self.remove_foreign(&key, &provider);
+            }
         }
     }
 
     /// Forgets what a peer provides.
     pub(crate) fn forget(&mut self, peer: &PeerId) {
-        self.forget_where(|record| record.provider == *peer);
-    }
-
-    fn forget_where(&mut self, goes: impl Fn(&ProviderRecord) -> bool) {
-        let records = self.foreign.values().flatten().map(|kept| &kept.record);
-        let gone: Vec<_> = records
-            .filter(|record| goes(record))
-            .map(|record| (record.key.clone(), record.provider))
-            .collect();
-        for (key, provider) in gone {
-            self.remove_foreign(&key, &provider);
+        for key in self.shares.keys(peer) {
+            self.remove_foreign(&key, peer);
         }
     }
 
-    /// Keeps a record of another peer, which is told again if it was known.
+    /// Keeps a record of another peer. One that is told again keeps its place.
     ///
     /// # Errors
     ///
-    /// [`Error::MaxProvidedKeys`] where the peer provides too much already, [`Error::ValueTooLarge`]
-    /// where the key is none of a content.
+    /// [`Error::MaxProvidedKeys`] where the peer provides too much already or nobody gives way to
+    /// it, [`Error::ValueTooLarge`] where the key is none of a content.
     pub(crate) fn keep(&mut self, mut record: ProviderRecord, source: Source) -> Result<()> {
         check_key(&record)?;
         let told = std::mem::take(&mut record.addresses).into_iter();
@@ -195,42 +161,48 @@ impl Providers {
             .take(ADDRESSES_MAX)
             .collect();
         let (key, provider) = (record.key.clone(), record.provider);
-        self.remove_foreign(&key, &provider);
-        if self.counts.get(&provider).copied().unwrap_or(0) >= PER_PROVIDER_MAX {
+        self.shares.place(provider, source);
+        let known = self.foreign.get_mut(&key).into_iter().flatten();
+        let mut known = known.filter(|kept| kept.record.provider == provider);
+        if let Some(kept) = known.next() {
+            kept.record = record;
+            return Ok(());
+        }
+        if self.shares.count(&provider) >= PER_PROVIDER_MAX {
             return Err(Error::MaxProvidedKeys);
         }
-        let known = self.foreign.get(&key).map_or(&[][..], Vec::as_slice);
-        if known.len() >= PER_KEY_MAX
-            && let Some(oldest) = oldest_of_largest(known)
-        {
-            self.remove_foreign(&key, &oldest);
+        if self.foreign.get(&key).map_or(0, Vec::len) >= PER_KEY_MAX {
+            let yielding = self.yielding_at(&key, source);
+            let yielding = yielding.ok_or(Error::MaxProvidedKeys)?;
+            self.remove_foreign(&key, &yielding);
         }
-        if self.foreign_len >= FOREIGN_MAX
-            && let Some((_, largest)) = self.sizes.last()
-            && let Some((key, oldest)) = self.sources.get(largest).and_then(first)
-        {
-            self.remove_foreign(&key, &oldest);
+        if self.shares.len() >= FOREIGN_MAX {
+            let yielding = self.shares.yielding(&provider, source);
+            let (key, yielding) = yielding.ok_or(Error::MaxProvidedKeys)?;
+            self.remove_foreign(&key, &yielding);
         }
-        self.insert_foreign(record, source);
+        self.turn += 1;
+        let turn = self.turn;
+        self.shares.insert(provider, source, turn, key.clone());
+        let records = self.foreign.entry(key).or_default();
+        records.push(Kept { record, turn });
         Ok(())
     }
 
-    fn insert_foreign(&mut self, record: ProviderRecord, source: Source) {
-        let (key, provider) = (record.key.clone(), record.provider);
-        self.turn += 1;
-        let turn = self.turn;
-        let of_source = self.sources.entry(source).or_default();
-        self.sizes.remove(&(of_source.len(), source));
-        of_source.insert(turn, (key.clone(), provider));
-        self.sizes.insert((of_source.len(), source));
-        *self.counts.entry(provider).or_default() += 1;
-        self.foreign_len += 1;
-        let records = self.foreign.entry(key).or_default();
-        records.push(Kept {
-            record,
-            source,
-            turn,
+    /// Who provides a content no longer where somebody of `source` does too: the newest of the
+    /// network that has most, where it then still has no less than that of the newcomer.
+    fn yielding_at(&self, key: &RecordKey, source: Source) -> Option<PeerId> {
+        let known = self.foreign.get(key)?.iter().filter_map(|kept| {
+            let provider = kept.record.provider;
+            Some((self.shares.source(&provider)?, kept.turn, provider))
         });
+        let known: Vec<_> = known.collect();
+        let size = |of: Source| known.iter().filter(|(source, ..)| *source == of).count();
+        let newest = known
+            .iter()
+            .max_by_key(|(of, turn, _)| (size(*of), *of, *turn));
+        let (of, _, provider) = newest?;
+        (size(*of) > size(source) + 1).then_some(*provider)
     }
 
     fn remove_foreign(&mut self, key: &RecordKey, provider: &PeerId) {
@@ -240,39 +212,12 @@ impl Providers {
         let Some(index) = records.iter().position(|k| k.record.provider == *provider) else {
             return;
         };
-        let Kept { source, turn, .. } = records.swap_remove(index);
+        let Kept { turn, .. } = records.swap_remove(index);
         if records.is_empty() {
             self.foreign.remove(key);
         }
-        self.foreign_len -= 1;
-        if let hash_map::Entry::Occupied(mut count) = self.counts.entry(*provider) {
-            *count.get_mut() -= 1;
-            if *count.get() == 0 {
-                count.remove();
-            }
-        }
-        if let hash_map::Entry::Occupied(mut of_source) = self.sources.entry(source) {
-            self.sizes.remove(&(of_source.get().len(), source));
-            of_source.get_mut().remove(&turn);
-            if of_source.get().is_empty() {
-                of_source.remove();
-            } else {
-                self.sizes.insert((of_source.get().len(), source));
-            }
-        }
+        self.shares.remove(*provider, turn);
     }
-}
-
-fn first(records: &BTreeMap<u64, (RecordKey, PeerId)>) -> Option<(RecordKey, PeerId)> {
-    records.first_key_value().map(|(_, record)| record.clone())
-}
-
-/// Whose record gives way among those of one content.
-fn oldest_of_largest(records: &[Kept]) -> Option<PeerId> {
-    let size = |source| records.iter().filter(|kept| kept.source == source).count();
-    let first = records.iter();
-    let first = first.min_by_key(|kept| (Reverse(size(kept.source)), kept.turn));
-    first.map(|kept| kept.record.provider)
 }
 
 fn check_key(record: &ProviderRecord) -> Result<()> {
@@ -305,8 +250,7 @@ impl RecordStore for Providers {
 
     fn add_provider(&mut self, record: ProviderRecord) -> Result<()> {
         if record.provider != self.local {
-            let source = Source::of(record.provider, None);
-            return self.keep(record, source);
+            return self.keep(record, Source::Elsewhere);
         }
         check_key(&record)?;
         if self.own.len() >= OWN_MAX && !self.own.contains_key(&record.key) {

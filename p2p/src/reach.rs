@@ -1,97 +1,61 @@
 //! Whether this node can be reached, as far as tests of its addresses say: without clock or network.
 //!
-//! A test is asked for once for each address that others see this node at, so what was proven is
-//! not proven again: it counts until its address goes, a test of it fails, or several tests in a
-//! row fail at other places, as after the node has moved.
+//! Peers are asked once to test an address that somebody sees this node at, so what was proven stays
+//! so: it counts whenever the address is one of this node. That others are not reached says nothing
+//! against it, since anybody can claim to see the node anywhere.
 
-use std::collections::HashSet;
-use std::net::IpAddr;
+use std::collections::VecDeque;
 
 use libp2p::Multiaddr;
 
-use crate::{Reachability, address};
+use crate::Reachability;
 
-/// Tests that fail in a row until what was proven before counts no longer.
-const FAILURES_MAX: u32 = 3;
-/// Addresses that count as proven.
+/// Proven addresses that are remembered; the oldest gives way.
 const PROVEN_MAX: usize = 64;
-
-/// Whether anybody has just come in by an address of this node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Visited {
-    Yes,
-    No,
-}
 
 /// What tests of this node's addresses said.
 #[derive(Debug, Default)]
 pub(crate) struct Reach {
-    state: Reachability,
-    /// Addresses that a peer has reached this node at.
-    proven: HashSet<Multiaddr>,
-    /// Tests that have failed since one succeeded.
-    failures: u32,
+    is_tested: bool,
+    /// Addresses that a peer has reached this node at, the oldest first.
+    proven: VecDeque<Multiaddr>,
 }
 
 impl Reach {
-    pub(crate) const fn state(&self) -> Reachability {
-        self.state
+    /// Whether others reach this node, where `external` are the addresses that it tells them.
+    pub(crate) fn state<'a>(
+        &self,
+        external: impl IntoIterator<Item = &'a Multiaddr>,
+    ) -> Reachability {
+        if external.into_iter().any(|address| self.is_proven(address)) {
+            Reachability::Public
+        } else if self.is_tested {
+            Reachability::Private
+        } else {
+            Reachability::Unknown
+        }
     }
 
-    /// Notes that nobody found a way in although they had the time.
-    pub(crate) fn give_up(&mut self) {
-        self.state = Reachability::Private;
+    /// Whether a peer has ever reached an address.
+    pub(crate) fn is_proven(&self, address: &Multiaddr) -> bool {
+        self.proven.contains(address)
     }
 
     /// Notes that a peer reached an address.
     pub(crate) fn reached(&mut self, address: &Multiaddr) {
-        self.state = Reachability::Public;
-        self.failures = 0;
-        if self.proven.len() < PROVEN_MAX {
-            self.proven.insert(address.clone());
+        self.is_tested = true;
+        if self.is_proven(address) {
+            return;
         }
+        if self.proven.len() >= PROVEN_MAX {
+            self.proven.pop_front();
+        }
+        self.proven.push_back(address.clone());
     }
 
-    /// Notes that a peer could not reach an address. Returns the addresses that count as proven no
-    /// longer.
-    pub(crate) fn missed(&mut self, address: &Multiaddr, visited: Visited) -> Vec<Multiaddr> {
-        if self.proven.remove(address) {
-            if self.proven.is_empty() {
-                self.state = Reachability::Private;
-            }
-            return vec![address.clone()];
-        }
-        if self.state != Reachability::Public {
-            self.state = Reachability::Private;
-            return Vec::new();
-        }
-        // Another port where one was reached, or the other version of IP, says nothing of it; and
-        // who is visited has not moved, whatever address somebody claims to see it at.
-        if visited == Visited::Yes || !self.is_elsewhere(address) {
-            return Vec::new();
-        }
-        self.failures += 1;
-        if self.failures < FAILURES_MAX {
-            return Vec::new();
-        }
-        self.failures = 0;
-        self.state = Reachability::Private;
-        self.proven.drain().collect()
-    }
-
-    /// Notes that an address leads here no longer.
-    pub(crate) fn expired(&mut self, address: &Multiaddr) {
-        if self.proven.remove(address) && self.proven.is_empty() {
-            self.state = Reachability::Unknown;
-        }
-    }
-
-    fn is_elsewhere(&self, address: &Multiaddr) -> bool {
-        let place = address::ip(address);
-        let same_version = |ip: &IpAddr| place.is_some_and(|place| place.is_ipv4() == ip.is_ipv4());
-        let proven = self.proven.iter().filter_map(address::ip);
-        let mut comparable = proven.filter(same_version).peekable();
-        comparable.peek().is_some() && comparable.all(|ip| Some(ip) != place)
+    /// Notes that a peer could not reach an address, or found no way in although it had the time.
+    pub(crate) const fn missed(&mut self) {
+        self.is_tested = true;
     }
 }
 
@@ -99,76 +63,52 @@ impl Reach {
 mod tests {
     use super::*;
 
-    fn at(text: &str) -> Multiaddr {
-        text.parse().unwrap()
+    fn at(port: usize) -> Multiaddr {
+        format!("/ip4/8.8.8.8/tcp/{port}").parse().unwrap()
     }
 
-    fn public() -> (Reach, Multiaddr) {
-        let (mut reach, home) = (Reach::default(), at("/ip4/8.8.8.8/udp/1/quic-v1"));
+    #[test]
+    fn who_was_never_tested_is_unknown_and_who_was_missed_private() {
+        let (mut reach, home) = (Reach::default(), at(1));
+        assert_eq!(reach.state([&home]), Reachability::Unknown);
+        reach.missed();
+        assert_eq!(reach.state([&home]), Reachability::Private);
         reach.reached(&home);
-        assert_eq!(reach.state(), Reachability::Public);
-        (reach, home)
+        assert_eq!(reach.state([&home]), Reachability::Public);
     }
 
     #[test]
-    fn the_first_test_decides_and_success_outweighs() {
-        let (mut reach, home) = (Reach::default(), at("/ip4/8.8.8.8/udp/1/quic-v1"));
-        assert!(reach.missed(&home, Visited::No).is_empty());
-        assert_eq!(reach.state(), Reachability::Private);
+    fn whatever_fails_what_was_proven_stays() {
+        let (mut reach, home) = (Reach::default(), at(1));
         reach.reached(&home);
-        assert_eq!(reach.state(), Reachability::Public);
-    }
-
-    #[test]
-    fn who_has_moved_is_public_no_longer() {
-        let (mut reach, home) = public();
-        for port in 1..FAILURES_MAX {
-            let new = at(&format!("/ip4/9.9.9.9/tcp/{port}"));
-            assert!(reach.missed(&new, Visited::No).is_empty());
-            assert_eq!(reach.state(), Reachability::Public);
+        for _ in 0..40 {
+            reach.missed();
+            assert_eq!(reach.state([&home]), Reachability::Public);
         }
-        let new = at("/ip4/9.9.9.9/udp/7/quic-v1");
-        assert_eq!(reach.missed(&new, Visited::No), [home]);
-        assert_eq!(reach.state(), Reachability::Private);
-        reach.reached(&new);
-        assert_eq!(reach.state(), Reachability::Public);
     }
 
     #[test]
-    fn a_success_between_failures_starts_the_count_anew() {
-        let (mut reach, home) = public();
-        let new = at("/ip4/9.9.9.9/tcp/1");
-        for _ in 0..5 {
-            for _ in 1..FAILURES_MAX {
-                reach.missed(&new, Visited::No);
-            }
-            reach.reached(&home);
-        }
-        assert_eq!(reach.state(), Reachability::Public);
-    }
-
-    #[test]
-    fn failures_that_say_nothing_of_the_proven_address_leave_it() {
-        let (mut reach, _) = public();
-        for port in 2..40 {
-            reach.missed(&at(&format!("/ip4/8.8.8.8/tcp/{port}")), Visited::No);
-            reach.missed(&at(&format!("/ip6/2600::1/tcp/{port}")), Visited::No);
-            reach.missed(&at(&format!("/ip4/9.9.9.9/tcp/{port}")), Visited::Yes);
-        }
-        assert_eq!(reach.state(), Reachability::Public);
-    }
-
-    #[test]
-    fn a_proven_address_counts_until_it_goes_or_fails() {
-        let (mut reach, home) = public();
-        let second = at("/ip4/8.8.8.8/tcp/2");
+    fn a_node_is_public_as_long_as_it_has_a_proven_address_and_again_once_it_has() {
+        let (mut reach, home, second, new) = (Reach::default(), at(1), at(2), at(3));
+        reach.reached(&home);
         reach.reached(&second);
-        reach.expired(&home);
-        assert_eq!(reach.state(), Reachability::Public);
-        reach.expired(&second);
-        assert_eq!(reach.state(), Reachability::Unknown);
-        let (mut reach, home) = public();
-        assert_eq!(reach.missed(&home, Visited::No), [home]);
-        assert_eq!(reach.state(), Reachability::Private);
+        assert_eq!(reach.state([&home, &second]), Reachability::Public);
+        assert_eq!(reach.state([&new, &second]), Reachability::Public);
+        assert_eq!(reach.state([&new]), Reachability::Private);
+        assert_eq!(reach.state([&new, &home]), Reachability::Public);
+        reach.reached(&new);
+        assert_eq!(reach.state([&new]), Reachability::Public);
+        assert_eq!(reach.state([]), Reachability::Private);
+    }
+
+    #[test]
+    fn of_many_addresses_the_latest_are_remembered() {
+        let mut reach = Reach::default();
+        for port in 1..=PROVEN_MAX + 1 {
+            reach.reached(&at(port));
+            reach.reached(&at(port));
+        }
+        assert!(!reach.is_proven(&at(1)));
+        assert!((2..=PROVEN_MAX + 1).all(|port| reach.is_proven(&at(port))));
     }
 }

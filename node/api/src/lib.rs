@@ -47,7 +47,7 @@ pub use health::Probe;
 pub use problem::{Kind, PROBLEM_CONTENT_TYPE, Problem};
 pub use server::{Server, serve};
 pub use views::{
-    BlobList, BlobView, DialFailureView, Encoding, EventPage, EventView, EvidenceList,
-    EvidenceView, LogView, NetworkView, NewEvent, PeerCounts, PeerList, PeerView, PositionView,
-    ReachabilityView, StreamList, StreamView, SyncView,
+    BlobList, BlobView, DialFailureView, Encoding, EventPage, EventView, EvidenceKind,
+    EvidenceList, EvidenceView, LogView, NetworkView, NewEvent, PeerCounts, PeerList, PeerView,
+    PositionView, ReachabilityView, StreamList, StreamView, SyncView,
 };

@@ -93,6 +93,9 @@ pub const EVENT_LOGS_MAX: usize = phytomer_registry::FEED_LOGS_MAX;
 /// Events in one page of a log.
 pub const EVENTS_PAGE_LEN_MAX: usize = 1_000;
 
+/// Proofs against producers on a page, each of at most about 10 KB.
+pub const EVIDENCE_LEN_MAX: usize = 100;
+
 /// Bytes of events in one page of a log; one larger event is given alone.
 pub const EVENTS_PAGE_BYTES_MAX: usize = 4 << 20;
 

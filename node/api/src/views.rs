@@ -237,15 +237,16 @@ pub struct PositionView {
     pub offset: u64,
 }
 
-/// Proofs that a producer signed two events for one place.
+/// A page of proofs against producers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EvidenceList {
-    /// Each of them.
+    /// Each of them, by the keys of the logs.
     pub evidence: Vec<EvidenceView>,
+    /// Where the next page begins, if there may be one: its `after`.
+    pub next: Option<String>,
 }
 
-/// A proof that a producer signed two events for one place of one log, or a checkpoint over an event
-/// with a false signature.
+/// A proof that a producer signed what it must not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EvidenceView {
     /// The stream.
@@ -256,8 +257,22 @@ pub struct EvidenceView {
     pub epoch: u64,
     /// The place that was used twice, or that has the false signature.
     pub offset: u64,
+    /// What it proves.
+    pub kind: EvidenceKind,
     /// The hashes of the two events, or of the one whose signature is false; lower hex.
     pub events: Vec<String>,
+    /// The proof itself, as nodes send it to each other, with the producer's keys; base64.
+    pub proof: String,
+}
+
+/// What a producer has signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum EvidenceKind {
+    /// Two events for one place of one log.
+    TwoEvents,
+    /// A checkpoint over an event whose own signature is false.
+    FalseSignature,
 }
 
 /// What a node knows of a blob.

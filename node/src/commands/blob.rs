@@ -108,14 +108,20 @@ fn parse_hash(text: &str) -> Result<String, &'static str> {
     Err("this is not the hash of a blob, which has 64 hex digits; `phytomer blob ls` shows some")
 }
 
-/// Has the node fetch a blob that it does not hold, with a line of progress on standard error.
+/// Has the node fetch a blob that it does not hold, with a line of progress on standard error. A
+/// node without peers refuses at once, unless some of the blob has come already: peers come back.
 async fn wait_for(client: &Client, id: &str) -> Result<()> {
+    let mut has_begun = false;
     for _ in 0..FETCH_ROUNDS_MAX {
-        if client.blob_stat(id).await.is_ok_and(|blob| blob.complete) {
-            return Ok(());
+        if let Ok(blob) = client.blob_stat(id).await {
+            if blob.complete {
+                return Ok(());
+            }
+            has_begun |= blob.held_bytes > 0;
         }
         let network = client.network().await?;
-        if network.peers.total == 0 {
+        let is_alone = network.peers.total == 0;
+        if is_alone && !has_begun {
             let (fact, remedy) = why_alone(&network);
             bail!(
                 "the node does not hold the blob and has no peers to fetch it from: {fact}; \
@@ -123,11 +129,17 @@ async fn wait_for(client: &Client, id: &str) -> Result<()> {
                  node that has one)"
             );
         }
+        has_begun = true;
         let blob = client.fetch_blob(id).await?;
         if blob.complete {
             return Ok(());
         }
-        output::progress(&progress(&blob));
+        let waits = if is_alone {
+            "; waiting for peers …"
+        } else {
+            ""
+        };
+        output::progress(&format!("{}{waits}", progress(&blob)));
     }
     ensure!(
         client.blob_stat(id).await?.complete,

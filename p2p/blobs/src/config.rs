@@ -43,7 +43,8 @@ pub struct FetchConfig {
     pub fetches_max: usize,
     /// Peers that one blob is fetched from at once.
     pub providers_max: usize,
-    /// How long a peer may take to answer or to send the next 256 KiB, in milliseconds.
+    /// How long a peer may send nothing that it was asked for, in milliseconds. The time in which
+    /// it may let a request wait for its turn, ten seconds, comes on top.
     pub stall_timeout_ms: u64,
     /// How often peers are looked for while a blob is fetched, in milliseconds.
     pub search_interval_ms: u64,
@@ -67,16 +68,17 @@ impl Default for FetchConfig {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServeConfig {
-    /// Streams of all peers together that may be open at once.
+    /// Streams of all peers together that may be open at once. The peers of one network of the
+    /// internet (256 addresses of IPv4, 48 bits of IPv6, or all that are relayed) have half of the
+    /// streams and of the requests at most.
     pub streams_max: usize,
     /// Streams of one peer that may be open at once.
     pub peer_streams_max: usize,
     /// Requests that are answered at once, a quarter of them (but at least one) for one peer at
-    /// most; more wait their turn, in the order in which they came. While one waits, the slowest
-    /// that is answered makes way for it.
+    /// most; more wait their turn, in the order in which they came.
     pub transfers_max: usize,
     /// How long a request waits for its turn before the peer is told to come later, in
-    /// milliseconds. Peers should have more patience than that: see `fetch.stall_timeout_ms`.
+    /// milliseconds; 10,000 at most, since that is what peers reckon with.
     pub turn_timeout_ms: u64,
     /// Bytes a second that a peer has to take on average, once a request is under way for longer
     /// than `stall_timeout_ms`; slower ones are told to come later.

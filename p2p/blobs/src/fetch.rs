@@ -7,11 +7,12 @@
 //! ```
 //!
 //! One task drives each fetch ([`download`]); what it decides is in [`plan`]; what one peer is
-//! asked is in [`provider`].
+//! asked is in [`provider`], and on how many streams in [`worker`].
 
 mod download;
 mod plan;
 mod provider;
+mod worker;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

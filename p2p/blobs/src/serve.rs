@@ -18,7 +18,7 @@ use tracing::{debug, error};
 use crate::library::Content;
 use crate::shared::Shared;
 use crate::{BlobId, Error};
-use slots::{Slot, Slots, Turn};
+use slots::{Slot, Slots};
 
 /// Why a stream ended before the peer ended it.
 #[derive(Debug, thiserror::Error)]
@@ -44,15 +44,20 @@ pub(crate) async fn run(shared: Arc<Shared>, network: Arc<dyn Network>) {
     };
     let slots = Arc::new(Slots::new(&shared));
     loop {
-        let Inbound { from, stream } = tokio::select! {
+        let inbound = tokio::select! {
             () = shared.shutdown.cancelled() => return,
             next = inbound.recv() => match next {
                 Some(next) => next,
                 None => return,
             },
         };
+        let Inbound {
+            from,
+            origin,
+            stream,
+        } = inbound;
         let (stop, tasks) = (shared.shutdown.clone(), shared.tasks.clone());
-        let Some(slot) = slots.take(from) else {
+        let Some(slot) = slots.take(from, origin) else {
             if let Some(place) = slots.take_refusal() {
                 let refused = refuse(stream, slots.turn_timeout);
                 tasks.spawn(async move {
@@ -111,22 +116,27 @@ async fn serve(shared: &Arc<Shared>, slot: &Slot, mut stream: ByteStream) -> Res
             send(&mut stream, &have, limit).await?;
             continue;
         }
-        let Some(turn) = slot.transfer(due).await else {
-            send(&mut stream, &gone(wanted.start), limit).await?;
-            continue;
+        let sent = match slot.transfer(due).await {
+            None => Sent::Until(wanted.start),
+            Some(_turn) => match open(shared, slot, due, id).await {
+                Opened::Nothing | Opened::Busy => Sent::Until(wanted.start),
+                Opened::Here(content) => {
+                    let transfer = Transfer {
+                        shared,
+                        content: Arc::new(content),
+                        stream: &mut stream,
+                        limit,
+                        span_time: slot.slots.span_time,
+                    };
+                    transfer.send(wanted).await?
+                }
+            },
         };
-        let Opened::Here(content) = open(shared, slot, due, id).await else {
-            send(&mut stream, &gone(wanted.start), limit).await?;
-            continue;
-        };
-        let transfer = Transfer {
-            shared,
-            content: Arc::new(content),
-            stream: &mut stream,
-            limit,
-            span_time: slot.slots.span_time,
-        };
-        transfer.send(&turn, wanted).await?;
+        // Others have their turn meanwhile.
+        match sent {
+            Sent::All => flush(&mut stream, limit).await?,
+            Sent::Until(span) => send(&mut stream, &gone(span), limit).await?,
+        }
     }
 }
 
@@ -185,11 +195,15 @@ async fn send<M: Message>(
     message: &M,
     limit: Duration,
 ) -> Result<(), Ended> {
-    let sent = timeout(limit, async {
-        codec::write(stream, message).await?;
-        stream.flush().await.map_err(FrameError::from)
-    });
-    Ok(sent.await.map_err(|_| Ended::Stalled)??)
+    let sent = timeout(limit, codec::write(stream, message));
+    sent.await.map_err(|_| Ended::Stalled)??;
+    flush(stream, limit).await
+}
+
+async fn flush(stream: &mut ByteStream, limit: Duration) -> Result<(), Ended> {
+    let flushed = timeout(limit, stream.flush());
+    let flushed = flushed.await.map_err(|_| Ended::Stalled)?;
+    Ok(flushed.map_err(FrameError::from)?)
 }
 
 /// Says that a span is not given.
@@ -211,13 +225,20 @@ struct Transfer<'a> {
     span_time: Duration,
 }
 
+/// What was sent of what was wanted.
+enum Sent {
+    All,
+    /// The spans before this one, which is not given.
+    Until(u64),
+}
+
 /// A span that is being read: its content and proof.
 type Reading = JoinHandle<(Vec<u8>, Result<Vec<u8>, Error>)>;
 
 impl Transfer<'_> {
     /// Sends spans, reading and checking the next one while one is under way. A peer that takes
     /// them too slowly is sent away between two of them, so that others have their turn.
-    async fn send(mut self, turn: &Turn<'_>, wanted: Range<u64>) -> Result<(), Ended> {
+    async fn send(self, wanted: Range<u64>) -> Result<Sent, Ended> {
         let mut spare = Vec::new();
         let mut due = Instant::now() + self.limit;
         let mut next = Some(self.read(wanted.start, Vec::new()));
@@ -226,9 +247,9 @@ impl Transfer<'_> {
                 break;
             };
             let (piece, proof) = reading.await.map_err(|_| Error::Stopped)?;
-            if Instant::now() > due || turn.is_over() {
+            if Instant::now() > due {
                 debug!(span, "the peer takes content too slowly");
-                return self.send_gone(span).await;
+                return Ok(Sent::Until(span));
             }
             due += self.span_time;
             if span + 1 < wanted.end {
@@ -239,7 +260,7 @@ impl Transfer<'_> {
                 Err(error) => {
                     let error = self.shared.repair(error);
                     debug!(%error, span, "a span cannot be sent");
-                    return self.send_gone(span).await;
+                    return Ok(Sent::Until(span));
                 }
             };
             let head = SpanHead {
@@ -247,31 +268,16 @@ impl Transfer<'_> {
                 proof: proof.into(),
                 gone: false,
             };
-            tokio::select! {
-                sent = self.send_span(&head, &piece) => sent?,
-                () = turn.overdue() => return Err(Ended::Stalled),
-            }
-            turn.sent();
+            let sent = timeout(self.limit, async {
+                codec::write(self.stream, &head).await?;
+                let written = self.stream.write_all(&piece).await;
+                written.map_err(FrameError::from)
+            });
+            sent.await.map_err(|_| Ended::Stalled)??;
             self.shared.metrics.served.inc_by(piece.len() as u64);
             spare = piece;
         }
-        let flushed = timeout(self.limit, self.stream.flush());
-        Ok(flushed
-            .await
-            .map_err(|_| Ended::Stalled)?
-            .map_err(FrameError::from)?)
-    }
-
-    async fn send_span(&mut self, head: &SpanHead, piece: &[u8]) -> Result<(), Ended> {
-        let sent = timeout(self.limit, async {
-            codec::write(self.stream, head).await?;
-            self.stream.write_all(piece).await.map_err(FrameError::from)
-        });
-        Ok(sent.await.map_err(|_| Ended::Stalled)??)
-    }
-
-    async fn send_gone(&mut self, index: u64) -> Result<(), Ended> {
-        send(self.stream, &gone(index), self.limit).await
+        Ok(Sent::All)
     }
 
     fn read(&self, span: u64, mut piece: Vec<u8>) -> Reading {

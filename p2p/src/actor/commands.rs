@@ -83,7 +83,7 @@ impl Actor {
             network: self.hello.network.clone(),
             listen: self.shared.listen_addresses(),
             external: external.collect(),
-            reachability: self.reach.state(),
+            reachability: self.reachability(),
             relays,
             port_mapped: self.port_mapped,
             peers_outbound: direction(Direction::Outbound),

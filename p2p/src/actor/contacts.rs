@@ -188,17 +188,16 @@ impl Actor {
             connection,
             result,
         } = greeted;
-        if !self.connections.contains_key(&connection) {
-            return;
-        }
+        let is_gone = !self.connections.contains_key(&connection);
         match result {
-            Ok(hello) if hello.network == self.hello.network => {
-                self.set_agent(peer, &hello.agent);
-                self.step(peer, Input::Greeted(connection));
-            }
-            Ok(hello) => {
+            Ok(hello) if hello.network != self.hello.network => {
                 tracing::debug!(%peer, network = %hello.network, "parted: it is of another network");
                 self.leave_alone(peer, "it belongs to another network");
+            }
+            _ if is_gone => {}
+            Ok(hello) => {
+                self.set_agent(peer, &hello.agent);
+                self.step(peer, Input::Greeted(connection));
             }
             Err(greeting::Failure::Foreign) => self.on_foreign(peer, connection),
             Err(greeting::Failure::Malformed) => {

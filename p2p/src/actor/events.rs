@@ -50,7 +50,6 @@ impl Actor {
                 reason,
                 ..
             } => self.on_listener_closed(listener_id, &reason),
-            SwarmEvent::ExternalAddrExpired { address } => self.on_expired_external(&address),
             SwarmEvent::ListenerError { error, .. } => {
                 tracing::debug!(%error, "a connection could not be taken");
             }

@@ -8,7 +8,6 @@ use libp2p::{Multiaddr, PeerId, autonat, mdns, relay, upnp};
 use phytomer_wire::Direction;
 
 use super::{Actor, setup};
-use crate::reach::Visited;
 use crate::{Reachability, address, backoff, peer};
 
 /// Relays that a node uses which cannot be reached directly.
@@ -43,11 +42,12 @@ impl Actor {
     }
 
     pub(super) fn tick_relays(&mut self, now_ms: u64) {
-        if self.reach.state() == Reachability::Unknown && self.is_asked_for_in_vain() {
+        if self.reachability() == Reachability::Unknown && self.is_asked_for_in_vain() {
             tracing::debug!("nobody found a way back in time");
-            self.reach.give_up();
+            self.reach.missed();
         }
-        if self.reach.state() == Reachability::Private && self.reservations.len() < RELAYS_MAX {
+        let reachability = self.reachability();
+        if reachability == Reachability::Private && self.reservations.len() < RELAYS_MAX {
             let helps = |peer: &PeerId| self.identified.get(peer).is_some_and(|told| told.relays);
             let found = self.connections.values().find(|connection| {
                 connection.direction == Direction::Outbound
@@ -66,7 +66,7 @@ impl Actor {
                 self.reservations.insert(connection.peer, reservation);
             }
         }
-        if self.reach.state() == Reachability::Public {
+        if reachability == Reachability::Public {
             return;
         }
         for (relay, reservation) in &mut self.reservations {
@@ -87,6 +87,10 @@ impl Actor {
                 }
             }
         }
+    }
+
+    pub(super) fn reachability(&self) -> Reachability {
+        self.reach.state(self.swarm.external_addresses())
     }
 
     /// Whether the node knows no address of its own that others can dial, although a peer on the
@@ -114,9 +118,12 @@ impl Actor {
 
     pub(super) fn on_new_listen(&mut self, id: ListenerId, address: Multiaddr) {
         tracing::info!(%address, "listening");
-        let is_told = self.config.relay_server && !setup::is_relayed(&address);
-        if is_told && self.shared.policy.read().allows(&address) {
-            // A relay has to say where others find it, before anybody has tried.
+        let is_relay = self.config.relay_server && !setup::is_relayed(&address);
+        // A relay has to say where others find it, before anybody has tried, and what was proven
+        // is not tested again.
+        let is_told = self.reach.is_proven(&address)
+            || (is_relay && self.shared.policy.read().allows(&address));
+        if is_told {
             self.swarm.add_external_address(address.clone());
         }
         self.listeners.entry(id).or_default().push(address);
@@ -127,17 +134,24 @@ impl Actor {
         if let Some(addresses) = self.listeners.get_mut(&id) {
             addresses.retain(|known| known != address);
         }
-        self.on_expired_external(address);
+        self.stop_telling(address);
         self.show_listen();
     }
 
-    /// An address leads here no longer.
-    pub(super) fn on_expired_external(&mut self, address: &Multiaddr) {
-        self.reach.expired(address);
+    /// An address is listened on no longer.
+    fn stop_telling(&mut self, address: &Multiaddr) {
+        let mut named = self.config.external.iter();
+        let is_named = named.any(|text| address::parse(text).is_ok_and(|named| named == *address));
+        // The relay client itself withdraws what leads through relays.
+        if !is_named && !setup::is_relayed(address) {
+            self.swarm.remove_external_address(address);
+        }
     }
 
     pub(super) fn on_listener_closed(&mut self, id: ListenerId, reason: &std::io::Result<()>) {
-        self.listeners.remove(&id);
+        for address in self.listeners.remove(&id).unwrap_or_default() {
+            self.stop_telling(&address);
+        }
         self.show_listen();
         let now_ms = self.now_ms();
         let mut lost = None;
@@ -177,12 +191,7 @@ impl Actor {
         if says_something(address) {
             match event.result {
                 Ok(()) => self.reach.reached(address),
-                Err(_) => {
-                    for lost in self.reach.missed(address, self.visited()) {
-                        tracing::debug!(address = %lost, "nobody reaches this node here any more");
-                        self.swarm.remove_external_address(&lost);
-                    }
-                }
+                Err(_) => self.reach.missed(),
             }
         }
         if setup::is_relayed(address) {
@@ -190,17 +199,6 @@ impl Actor {
             // the relay.
             self.swarm.remove_external_address(address);
         }
-    }
-
-    /// Whether a peer of the open internet is connected that has dialled this node.
-    fn visited(&self) -> Visited {
-        let mut connections = self.connections.values();
-        let is_visit = connections.any(|connection| {
-            connection.direction == Direction::Inbound
-                && !setup::is_relayed(&connection.address)
-                && address::ip(&connection.address).is_some_and(address::is_global)
-        });
-        if is_visit { Visited::Yes } else { Visited::No }
     }
 
     pub(super) fn on_mdns(&mut self, event: mdns::Event) {

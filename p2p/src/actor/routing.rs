@@ -141,12 +141,11 @@ impl Actor {
             } => {
                 let links = self.links.get(&record.provider);
                 if links.and_then(Links::standing) == Some(Standing::Member) {
-                    let mut connections = self.connections.values();
-                    let connection = connections.find(|known| known.peer == record.provider);
-                    let address = connection.map(|connection| &connection.address);
-                    let source = Source::of(record.provider, address);
+                    let connections = self.connections.values();
+                    let connections = connections.filter(|known| known.peer == record.provider);
+                    let source = Source::of(connections.map(|connection| &connection.address));
                     let store = self.swarm.behaviour_mut().kad.store_mut();
-                    // Who provides too much is heard of what came first.
+                    // Who provides too much, or comes where there is no room, is not heard.
                     let _ = store.keep(record, source);
                 }
             }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::Actor;
 use crate::links::{Links, Standing};
 use crate::streams::{Arrived, PeerStream};
-use crate::{peer, rpc};
+use crate::{address, peer, rpc};
 
 /// Streams or requests that wait for one server; what is beyond waits at the peer.
 const QUEUE_LEN: usize = 64;
@@ -118,7 +118,7 @@ impl Actor {
     ) {
         let links = self.links.get(&peer);
         match links.and_then(Links::standing) {
-            Some(Standing::Member) => self.hand_over(peer, &protocol, stream),
+            Some(Standing::Member) => self.hand_over(connection, &protocol, stream),
             None if links.is_some_and(|links| links.waits(connection)) => {
                 let parked = self.parked.entry(connection).or_default();
                 if parked.len() < PARKED_MAX {
@@ -137,15 +137,25 @@ impl Actor {
         let ids: Vec<ConnectionId> = links.ids().collect();
         for id in ids {
             for (protocol, stream) in self.parked.remove(&id).unwrap_or_default() {
-                self.hand_over(peer, &protocol, stream);
+                self.hand_over(id, &protocol, stream);
             }
         }
     }
 
-    fn hand_over(&mut self, peer: PeerId, protocol: &StreamProtocol, mut stream: Box<PeerStream>) {
-        let (Some(server), Some(from)) = (self.servers.get(protocol), peer::to_wire(&peer)) else {
+    fn hand_over(
+        &mut self,
+        connection: ConnectionId,
+        protocol: &StreamProtocol,
+        mut stream: Box<PeerStream>,
+    ) {
+        let Some(connection) = self.connections.get(&connection) else {
             return;
         };
+        let from = peer::to_wire(&connection.peer);
+        let (Some(server), Some(from)) = (self.servers.get(protocol), from) else {
+            return;
+        };
+        let origin = address::origin(&connection.address, connection.route);
         if !self.swarm.behaviour().streams.admit(&mut stream) {
             // Others took what there is: nothing to hold against this peer.
             self.count_stream("busy");
@@ -154,9 +164,14 @@ impl Actor {
         match server {
             Server::Streams(sender) => {
                 let sender = sender.clone();
+                let inbound = Inbound {
+                    from,
+                    origin,
+                    stream,
+                };
                 self.tasks.spawn(async move {
                     // A full queue makes the peer wait; who serves may have gone meanwhile.
-                    let _ = sender.send(Inbound { from, stream }).await;
+                    let _ = sender.send(inbound).await;
                 });
             }
             Server::Requests(sender) => {

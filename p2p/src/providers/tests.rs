@@ -1,5 +1,8 @@
 use std::time::Duration;
 
+use libp2p::Multiaddr;
+use proptest::prelude::*;
+
 use super::*;
 
 fn key(number: usize) -> ContentKey {
@@ -41,9 +44,9 @@ fn no_peer_provides_more_than_its_part_and_own_contents_always_find_room() {
         let kept = of_peer.filter(|kept| kept.is_ok()).count();
         assert!(told > 0 || kept == PER_PROVIDER_MAX);
         told += 3_000;
-        assert!(store.counts[&peer] <= PER_PROVIDER_MAX && store.foreign_len <= FOREIGN_MAX);
+        assert!(store.shares.count(&peer) <= PER_PROVIDER_MAX && store.shares.len() <= FOREIGN_MAX);
     }
-    assert_eq!(store.foreign_len, FOREIGN_MAX);
+    assert_eq!(store.shares.len(), FOREIGN_MAX);
     for number in 0..OWN_MAX {
         store.provide(key(number)).unwrap();
     }
@@ -57,7 +60,7 @@ fn no_peer_provides_more_than_its_part_and_own_contents_always_find_room() {
 
 fn source(ip: &str) -> Source {
     let address: Multiaddr = format!("/ip4/{ip}/tcp/1").parse().unwrap();
-    Source::of(PeerId::random(), Some(&address))
+    Source::of([&address])
 }
 
 #[test]
@@ -70,10 +73,10 @@ fn many_peers_of_one_network_leave_room_for_those_of_others() {
         for (number, sybil) in sybils.iter().enumerate() {
             for content in 0..PER_PROVIDER_MAX - 1 {
                 let number = 1_000_000 + number * PER_PROVIDER_MAX + content;
-                store.keep(record(number, *sybil), crowd).unwrap();
+                let _ = store.keep(record(number, *sybil), crowd);
             }
             // All of them say that they provide one content.
-            store.keep(record(0, *sybil), crowd).unwrap();
+            let _ = store.keep(record(0, *sybil), crowd);
         }
     };
     flood(&mut store);
@@ -83,29 +86,89 @@ fn many_peers_of_one_network_leave_room_for_those_of_others() {
         store.keep(record(content, honest), source).unwrap();
     }
     flood(&mut store);
-    assert_eq!(store.foreign_len, FOREIGN_MAX);
-    assert_eq!(store.counts[&honest], PER_PROVIDER_MAX);
+    assert_eq!(store.shares.len(), FOREIGN_MAX);
+    assert_eq!(store.shares.count(&honest), PER_PROVIDER_MAX);
     let providers = store.providers(&RecordKey::new(&key(0)));
     assert!(providers.len() <= PER_KEY_MAX);
     assert!(providers.iter().any(|record| record.provider == honest));
 }
 
+fn provides(store: &Providers, number: usize, peer: &PeerId) -> bool {
+    let providers = store.providers(&RecordKey::new(&key(number)));
+    providers.iter().any(|record| record.provider == *peer)
+}
+
 #[test]
-fn of_one_content_the_oldest_provider_gives_way() {
+fn of_one_content_the_providers_that_came_first_stay() {
     let mut store = Providers::new(PeerId::random());
-    let peers: Vec<PeerId> = iter::repeat_with(PeerId::random)
-        .take(PER_KEY_MAX + 3)
-        .collect();
-    for peer in &peers {
-        store.add_provider(record(1, *peer)).unwrap();
-        // Who tells again is not the oldest.
-        store.add_provider(record(1, peers[0])).unwrap();
+    let honest = PeerId::random();
+    let home = source("198.51.100.1");
+    store.keep(record(1, honest), home).unwrap();
+    for network in 1..PER_KEY_MAX {
+        let source = source(&format!("10.0.{network}.1"));
+        store.keep(record(1, PeerId::random()), source).unwrap();
     }
-    let providers = store.providers(&RecordKey::new(&key(1)));
-    let provides = |peer: &PeerId| providers.iter().any(|record| record.provider == *peer);
-    assert_eq!(providers.len(), PER_KEY_MAX);
-    assert!(provides(&peers[0]) && peers[4..].iter().all(provides));
-    assert!(!peers[1..4].iter().any(provides));
+    // Neither a neighbour nor a network more displaces anybody, even if told again and again.
+    let (neighbour, stranger) = (PeerId::random(), PeerId::random());
+    for _ in 0..PER_KEY_MAX {
+        assert!(store.keep(record(1, neighbour), home).is_err());
+        let elsewhere = source("10.1.1.1");
+        assert!(store.keep(record(1, stranger), elsewhere).is_err());
+        store.keep(record(1, honest), home).unwrap();
+    }
+    assert!(provides(&store, 1, &honest));
+}
+
+#[test]
+fn of_one_content_the_newest_of_a_crowd_gives_way_until_networks_are_even() {
+    let mut store = Providers::new(PeerId::random());
+    let crowd = source("192.0.2.1");
+    let members: Vec<PeerId> = iter::repeat_with(PeerId::random)
+        .take(PER_KEY_MAX)
+        .collect();
+    for member in &members {
+        store.keep(record(1, *member), crowd).unwrap();
+    }
+    // Who tells again is as old as before.
+    store.keep(record(1, members[0]), crowd).unwrap();
+    let rivals: Vec<PeerId> = iter::repeat_with(PeerId::random)
+        .take(PER_KEY_MAX)
+        .collect();
+    let rest = source("198.51.100.1");
+    let kept = |rival: &PeerId| store.keep(record(1, *rival), rest).is_ok();
+    assert_eq!(rivals.iter().map(kept).filter(|kept| *kept).count(), 10);
+    assert!(members[..10].iter().all(|peer| provides(&store, 1, peer)));
+    assert!(rivals[..10].iter().all(|peer| provides(&store, 1, peer)));
+}
+
+#[test]
+fn in_a_full_network_the_peer_with_most_gives_way_and_only_to_who_has_less() {
+    let mut store = Providers::new(PeerId::random());
+    let network = source("192.0.2.1");
+    let honest = PeerId::random();
+    store.keep(record(0, honest), network).unwrap();
+    let greedy: Vec<PeerId> = iter::repeat_with(PeerId::random).take(20).collect();
+    let mut told = 1;
+    for peer in &greedy {
+        for _ in 0..PER_PROVIDER_MAX {
+            let _ = store.keep(record(told, *peer), network);
+            told += 1;
+        }
+    }
+    assert_eq!(store.shares.len(), FOREIGN_MAX);
+    assert!(provides(&store, 0, &honest));
+    // A newcomer finds room, but no more than the others have by then.
+    let newcomer = PeerId::random();
+    for _ in 0..PER_PROVIDER_MAX {
+        let _ = store.keep(record(told, newcomer), network);
+        told += 1;
+    }
+    let counts: Vec<usize> = greedy.iter().map(|peer| store.shares.count(peer)).collect();
+    let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
+    assert!(most - least <= 1 && store.shares.count(&newcomer) <= *most);
+    assert!(store.shares.count(&newcomer) + 1 >= *least);
+    assert!(provides(&store, 0, &honest));
+    assert_eq!(store.shares.len(), FOREIGN_MAX);
 }
 
 #[test]
@@ -127,14 +190,12 @@ fn what_expires_or_is_taken_back_makes_room() {
     );
     store.remove_provider(&RecordKey::new(&key(1)), &peers[10]);
     store.forget(&peers[11]);
-    assert_eq!(store.foreign_len, PER_KEY_MAX - 7);
-    assert_eq!(store.counts.len(), PER_KEY_MAX - 7);
+    assert_eq!(store.shares.len(), PER_KEY_MAX - 7);
     for peer in &peers {
         store.forget(peer);
     }
-    assert!(store.foreign.is_empty() && store.counts.is_empty());
-    assert_eq!(store.foreign_len, 0);
-    assert!(store.sources.is_empty() && store.sizes.is_empty());
+    assert!(store.foreign.is_empty());
+    assert_eq!(store.shares.len(), 0);
 }
 
 #[test]
@@ -158,4 +219,87 @@ fn contents_are_announced_once_somebody_hears_and_again_as_the_network_grows_and
     // Everybody left, and somebody came.
     assert!(store.announce(0, 5 + ROUND_MS, 9).is_empty());
     assert_eq!(store.announce(1, 6 + ROUND_MS, 9).len(), 3);
+}
+
+#[test]
+fn peers_that_cost_no_address_are_all_in_one_place() {
+    let at = |text: &str| Source::of([&text.parse().unwrap()]);
+    let [a, b] = [PeerId::random(), PeerId::random()];
+    for text in [
+        format!("/p2p/{a}"),
+        format!("/p2p/{b}"),
+        format!("/ip4/8.8.8.8/tcp/1/p2p/{a}/p2p-circuit/p2p/{b}"),
+        "/dns4/a.example/tcp/1".into(),
+    ] {
+        assert_eq!(at(&text), Source::Elsewhere, "{text}");
+    }
+    assert_eq!(Source::of([]), Source::Elsewhere);
+    assert_eq!(at("/ip6/::ffff:8.8.8.8/tcp/1"), at("/ip4/8.8.8.9/tcp/2"));
+    assert_eq!(at("/ip6/2600:1:2::1/tcp/1"), at("/ip6/2600:1:2:3::9/tcp/2"));
+}
+
+#[test]
+fn of_several_connections_a_direct_one_tells_where_a_peer_is() {
+    let [relayed, v4, v6] = [
+        "/dns4/a.example/tcp/1",
+        "/ip4/8.8.8.8/tcp/1",
+        "/ip6/2600::1/tcp/1",
+    ];
+    let [relayed, v4, v6]: [Multiaddr; 3] = [relayed, v4, v6].map(|text| text.parse().unwrap());
+    assert_eq!(Source::of([&relayed, &v6]), Source::of([&v6]));
+    for order in [
+        [&relayed, &v4, &v6],
+        [&v6, &v4, &relayed],
+        [&v6, &relayed, &v4],
+    ] {
+        assert_eq!(Source::of(order), Source::of([&v4]));
+    }
+}
+
+#[test]
+fn who_moves_takes_its_records_along() {
+    let mut store = Providers::new(PeerId::random());
+    let (peer, network) = (PeerId::random(), source("192.0.2.1"));
+    store.keep(record(1, peer), Source::Elsewhere).unwrap();
+    store.keep(record(2, peer), network).unwrap();
+    assert_eq!(store.shares.source(&peer), Some(network));
+    assert_eq!(store.shares.sizes(), [(2, network)]);
+}
+
+proptest! {
+    /// What is counted is what is there, whatever came and went.
+    #[test]
+    fn shares_are_those_of_the_records_that_are_kept(
+        changes in proptest::collection::vec((0u8..4, 0usize..40, 0usize..3, 0u8..4), 0..200),
+    ) {
+        let mut store = Providers::new(PeerId::random());
+        let peers: Vec<PeerId> = iter::repeat_with(PeerId::random).take(40).collect();
+        for (change, peer, number, network) in changes {
+            let peer = peers[peer];
+            match change {
+                0 => store.forget(&peer),
+                1 => store.remove_provider(&RecordKey::new(&key(number)), &peer),
+                _ => {
+                    let _ = store.keep(record(number, peer), source(&format!("10.0.{network}.1")));
+                }
+            }
+        }
+        let mut counts: HashMap<PeerId, usize> = HashMap::new();
+        let mut sizes: HashMap<Source, usize> = HashMap::new();
+        for kept in store.foreign.values().flatten() {
+            let provider = kept.record.provider;
+            *counts.entry(provider).or_default() += 1;
+            *sizes.entry(store.shares.source(&provider).unwrap()).or_default() += 1;
+        }
+        let mut sizes: Vec<_> = sizes.into_iter().map(|(source, size)| (size, source)).collect();
+        sizes.sort_unstable();
+        prop_assert_eq!(store.shares.sizes(), sizes);
+        prop_assert_eq!(store.shares.len(), counts.values().sum::<usize>());
+        for peer in &peers {
+            let count = counts.get(peer).copied().unwrap_or(0);
+            prop_assert_eq!(store.shares.count(peer), count);
+            prop_assert_eq!(store.shares.keys(peer).len(), count);
+        }
+        prop_assert!(store.foreign.values().all(|records| (1..=PER_KEY_MAX).contains(&records.len())));
+    }
 }

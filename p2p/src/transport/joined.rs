@@ -96,6 +96,25 @@ mod tests {
         bytes: Vec<u8>,
         writes: usize,
         most: usize,
+        /// Which of the next calls are put off, over and over.
+        delays: Vec<bool>,
+        calls: usize,
+        flushed: usize,
+        is_closed: bool,
+    }
+
+    impl Sink {
+        /// Now or later, as a socket whose buffer is full.
+        fn poll_ready(&mut self, cx: &Context<'_>) -> Poll<()> {
+            self.calls += 1;
+            let number = self.calls % self.delays.len().max(1);
+            if self.delays.get(number).is_some_and(|is_late| *is_late) {
+                let waker = cx.waker().clone();
+                std::thread::spawn(move || waker.wake());
+                return Poll::Pending;
+            }
+            Poll::Ready(())
+        }
     }
 
     impl AsyncWrite for Sink {
@@ -109,9 +128,11 @@ mod tests {
 
         fn poll_write_vectored(
             mut self: Pin<&mut Self>,
-            _: &mut Context<'_>,
+            cx: &mut Context<'_>,
             buffers: &[IoSlice<'_>],
         ) -> Poll<io::Result<usize>> {
+            ready!(self.poll_ready(cx));
+            assert!(!self.is_closed);
             self.writes += 1;
             let bytes = buffers.iter().flat_map(|buffer| buffer.iter().copied());
             let taken: Vec<u8> = bytes.take(self.most).collect();
@@ -119,11 +140,15 @@ mod tests {
             Poll::Ready(Ok(taken.len()))
         }
 
-        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            ready!(self.poll_ready(cx));
+            self.flushed = self.bytes.len();
             Poll::Ready(Ok(()))
         }
 
-        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            ready!(self.poll_ready(cx));
+            self.is_closed = true;
             Poll::Ready(Ok(()))
         }
     }
@@ -146,12 +171,16 @@ mod tests {
     }
 
     proptest! {
+        /// Also where the sink takes little at once, or puts a call off and wakes the writer.
         #[test]
         fn bytes_come_out_in_order_however_they_are_cut(
             pieces in proptest::collection::vec((0usize..200, any::<bool>()), 0..40),
             most in 1usize..300,
+            mut delays in proptest::collection::vec(any::<bool>(), 0..20),
         ) {
-            let mut joined = Joined::new(Sink { most, ..Sink::default() });
+            // Who puts everything off never takes anything.
+            delays.push(false);
+            let mut joined = Joined::new(Sink { most, delays, ..Sink::default() });
             let mut expected: Vec<u8> = Vec::new();
             block_on(async {
                 for (number, (len, flushes)) in pieces.into_iter().enumerate() {
@@ -161,12 +190,24 @@ mod tests {
                     if flushes {
                         joined.flush().await.unwrap();
                         assert_eq!(joined.inner.bytes, expected);
+                        assert_eq!(joined.inner.flushed, expected.len());
                     }
                 }
                 joined.close().await.unwrap();
             });
             prop_assert_eq!(&joined.inner.bytes, &expected);
+            prop_assert!(joined.inner.is_closed);
         }
+    }
+
+    #[test]
+    fn who_takes_nothing_ends_the_stream() {
+        let mut joined = Joined::new(Sink::default());
+        let error = block_on(async {
+            joined.write_all(&[1; 12]).await.unwrap();
+            joined.flush().await.unwrap_err()
+        });
+        assert_eq!(error.kind(), io::ErrorKind::WriteZero);
     }
 
     #[test]

@@ -19,8 +19,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::cmp::Ordering;
-
 use bytes::Bytes;
 use phytomer_pqc::OperatorPublicKey;
 use phytomer_wire::codec::{self, DecodeError, Message};
@@ -100,26 +98,8 @@ impl Evidence {
         one: SignedHeader,
         other: SignedHeader,
     ) -> Result<Self, InvalidEvidence> {
-        let key = log.key();
-        let fits = |signed: &SignedHeader| {
-            signed.header.log == key && signed.header.offset == one.header.offset
-        };
-        if log.producer != producer.id() || !fits(&one) || !fits(&other) {
-            return Err(InvalidEvidence::OtherPlace { log: key });
-        }
-        one.verify(producer)?;
-        other.verify(producer)?;
-        // One order, so that one pair has one encoding.
-        let pair = match one.bytes.cmp(&other.bytes) {
-            Ordering::Equal => return Err(InvalidEvidence::Same),
-            Ordering::Less => [one, other],
-            Ordering::Greater => [other, one],
-        };
-        Ok(Self {
-            log: log.clone(),
-            producer: producer.clone(),
-            proof: Proof::TwoEvents(pair),
-        })
+        let proof = Proof::two_events(one, other);
+        Self::checked(log, producer, proof)
     }
 
     /// The proof that a checkpoint makes with an event under it whose own signature is false. The
@@ -133,28 +113,60 @@ impl Evidence {
         (event, path): (SignedHeader, Vec<[u8; 32]>),
         checkpoint: Checkpoint,
     ) -> Result<Self, InvalidEvidence> {
-        let (key, offset) = (log.key(), event.header.offset);
-        if log.producer != producer.id() || event.header.log != key || checkpoint.log() != key {
-            return Err(InvalidEvidence::OtherPlace { log: key });
-        }
-        let not_covered = InvalidEvidence::NotCovered { offset };
-        let proof = inclusion(&checkpoint, offset, path).ok_or(not_covered.clone())?;
-        if !checkpoint.includes(&event, &proof) {
-            return Err(not_covered);
-        }
-        if event.verify(producer).is_ok() {
-            return Err(InvalidEvidence::Signed { offset });
-        }
-        checkpoint.verify(producer)?;
-        Ok(Self {
+        let proof = Proof::FalseSignature {
+            event: [event],
+            checkpoint: Box::new(checkpoint),
+            path,
+        };
+        Self::checked(log, producer, proof)
+    }
+
+    fn checked(
+        log: &LogId,
+        producer: &OperatorPublicKey,
+        proof: Proof,
+    ) -> Result<Self, InvalidEvidence> {
+        let evidence = Self {
             log: log.clone(),
             producer: producer.clone(),
-            proof: Proof::FalseSignature {
+            proof,
+        };
+        evidence.check()?;
+        Ok(evidence)
+    }
+
+    fn check(&self) -> Result<(), InvalidEvidence> {
+        let (key, producer) = (self.log.key(), &self.producer);
+        let fits = |it: &SignedHeader| it.header.log == key && it.header.offset == self.offset();
+        let ours = self.checkpoint().is_none_or(|it| it.log() == key);
+        if self.log.producer != producer.id() || !self.headers().iter().all(fits) || !ours {
+            return Err(InvalidEvidence::OtherPlace { log: key });
+        }
+        match &self.proof {
+            Proof::TwoEvents([one, other]) => {
+                one.verify(producer)?;
+                other.verify(producer)?;
+                if one.bytes == other.bytes {
+                    return Err(InvalidEvidence::Same);
+                }
+            }
+            Proof::FalseSignature {
                 event: [event],
-                checkpoint: Box::new(checkpoint),
-                path: proof.path,
-            },
-        })
+                checkpoint,
+                path,
+            } => {
+                let offset = self.offset();
+                let proof = inclusion(checkpoint, offset, path.clone());
+                if !proof.is_some_and(|proof| checkpoint.includes(event, &proof)) {
+                    return Err(InvalidEvidence::NotCovered { offset });
+                }
+                if event.verify(producer).is_ok() {
+                    return Err(InvalidEvidence::Signed { offset });
+                }
+                checkpoint.verify(producer)?;
+            }
+        }
+        Ok(())
     }
 
     /// The proof that a checkpoint makes with all the events under it: of the first one whose own
@@ -247,34 +259,57 @@ impl Evidence {
     /// # Errors
     /// [`InvalidEvidence`] where they prove nothing.
     pub fn decode(bytes: &Bytes) -> Result<Self, InvalidEvidence> {
+        let evidence = Self::from_stored(bytes)?;
+        evidence.check()?;
+        Ok(evidence)
+    }
+
+    /// The proof in bytes that were checked before they were stored.
+    pub(crate) fn from_stored(bytes: &Bytes) -> Result<Self, InvalidEvidence> {
         let message: wire::Evidence = codec::decode(bytes)?;
         let stream = StreamName::new(&message.stream);
         let stream = stream.map_err(|_| invalid("stream", "it is not a name"))?;
         let producer = OperatorPublicKey::from_bytes(&message.producer);
         let producer = producer.map_err(|_| invalid("producer", "it has another length"))?;
-        let log = LogId {
-            stream,
-            producer: producer.id(),
-            epoch: Epoch(message.epoch),
-        };
         let first = message.first.ok_or(invalid("first", "it is missing"))?;
         let first = SignedHeader::from_parts(first.header, &first.signature)?;
-        match (message.second, message.checkpoint) {
+        let proof = match (message.second, message.checkpoint) {
             (Some(second), None) if message.path.is_empty() => {
                 let second = SignedHeader::from_parts(second.header, &second.signature)?;
-                Self::new(&log, &producer, first, second)
+                Proof::two_events(first, second)
             }
             (None, Some(checkpoint)) => {
                 let (path, rest) = message.path.as_chunks();
                 if !rest.is_empty() {
                     return Err(invalid("path", "a hash has 32 bytes").into());
                 }
-                let event = (first, path.to_vec());
-                let checkpoint = Checkpoint::from_wire(checkpoint)?;
-                Self::of_checkpoint(&log, &producer, event, checkpoint)
+                Proof::FalseSignature {
+                    event: [first],
+                    checkpoint: Box::new(Checkpoint::from_wire(checkpoint)?),
+                    path: path.to_vec(),
+                }
             }
-            _ => Err(invalid("second", "it is another event or a checkpoint").into()),
-        }
+            _ => return Err(invalid("second", "it is another event or a checkpoint").into()),
+        };
+        Ok(Self {
+            log: LogId {
+                stream,
+                producer: producer.id(),
+                epoch: Epoch(message.epoch),
+            },
+            producer,
+            proof,
+        })
+    }
+}
+
+impl Proof {
+    /// Of two headers, in one order, so that one pair has one encoding.
+    fn two_events(one: SignedHeader, other: SignedHeader) -> Self {
+        Self::TwoEvents(match one.bytes <= other.bytes {
+            true => [one, other],
+            false => [other, one],
+        })
     }
 }
 

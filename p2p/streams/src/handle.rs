@@ -387,12 +387,17 @@ impl Streams {
             .await
     }
 
-    /// The proofs that producers said two things at one place.
+    /// The proofs that producers signed what they must not, by the keys of their logs: those behind
+    /// `after`, at most `max`.
     ///
     /// # Errors
     /// What the store says.
-    pub async fn evidence(&self) -> Result<Vec<Evidence>, Error> {
-        self.blocking(LogStore::evidence).await
+    pub async fn evidence(
+        &self,
+        after: Option<LogKey>,
+        max: usize,
+    ) -> Result<Vec<Evidence>, Error> {
+        self.blocking(move |logs| logs.evidence(after, max)).await
     }
 
     async fn on_log<T: Send + 'static>(

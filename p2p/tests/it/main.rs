@@ -9,6 +9,7 @@ mod economy;
 mod hostile_gossip;
 mod hostile_routing;
 mod hostile_streams;
+mod listening;
 mod post_quantum;
 mod raw;
 mod support;

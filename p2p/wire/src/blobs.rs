@@ -24,6 +24,9 @@ pub const SPAN_BYTES: u64 = 256 << 10;
 pub const WANT_SPANS_MAX: u64 = 256;
 /// Ranges that one [`Have`] may list. Who has more pieces than that tells of the first ones.
 pub const HAVE_RANGES_MAX: usize = 1024;
+/// How long a request may wait for its turn before it is answered, in milliseconds. Who asks has
+/// that much more patience.
+pub const TURN_MS_MAX: u64 = 10_000;
 
 /// Asks for spans of a blob, or, asking for none, what the peer has of it.
 #[derive(Clone, PartialEq, Eq, prost::Message)]

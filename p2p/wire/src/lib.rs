@@ -46,4 +46,4 @@ pub use network::{
     ByteStream, ContentKey, Duplex, Gossip, Inbound, MESSAGE_BYTES_MAX, Network, NetworkError,
     Offence, PeerEvent, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX, Request, Verdict,
 };
-pub use peer::{Direction, InvalidPeerId, KeyExchange, Peer, PeerId, Route};
+pub use peer::{Direction, InvalidPeerId, KeyExchange, Origin, Peer, PeerId, Route};

@@ -5,6 +5,7 @@
 //! slowed and made to lose gossip. Time is tokio's, so a paused clock makes it deterministic.
 
 mod fabric;
+mod line;
 mod node;
 
 pub use fabric::{Fabric, Link};

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Peer, PeerId, Protocol, Topic};
+use crate::{Origin, Peer, PeerId, Protocol, Topic};
 
 /// The most bytes of one gossip message.
 pub const MESSAGE_BYTES_MAX: usize = 64 << 10;
@@ -177,6 +177,8 @@ impl Request {
 pub struct Inbound {
     /// Who opened it.
     pub from: PeerId,
+    /// Where that peer is.
+    pub origin: Origin,
     /// The stream.
     pub stream: ByteStream,
 }

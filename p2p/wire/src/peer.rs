@@ -83,6 +83,20 @@ impl Serialize for PeerId {
     }
 }
 
+/// The network that a peer is in, as far as having another one costs something: one host can be any
+/// number of peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// This machine, or a local network.
+    Local,
+    /// A network of IPv4 with 256 addresses.
+    V4([u8; 3]),
+    /// A network of IPv6 as one site has it, of 48 bits.
+    V6([u16; 3]),
+    /// Anywhere, behind a peer that relays.
+    Relayed,
+}
+
 /// Who opened a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -6,9 +6,11 @@
 //!
 //!   Ask::Heights ──> Heights*  Evidence*          End
 //!   Ask::Range   ──> (Run | Checkpoint)*  [Gone]  End
+//!   Ask::Proof   ──> [Evidence | Checkpoint | Gone]  End
 //! ```
 
 use bytes::Bytes;
+use prost::encoding::encoded_len_varint;
 
 use crate::codec::{self, DecodeError, Message};
 use crate::events::{Evidence, RUN_BYTES_MAX, SignedHeader};
@@ -17,6 +19,9 @@ use crate::events::{Evidence, RUN_BYTES_MAX, SignedHeader};
 pub const HEIGHTS_LOGS_MAX: usize = 256;
 /// The most bytes of one [`Heights`]: each log with its producer's keys.
 pub const HEIGHTS_BYTES_MAX: usize = HEIGHTS_LOGS_MAX * (2_048 + 256);
+/// The most [`Evidence`] in one answer to [`Question::Heights`]. A peer that holds more leaves it to
+/// gossip and to [`Question::Proof`].
+pub const EVIDENCE_MAX: usize = 1_024;
 /// The most bytes of events that gossip carries whole; of more it tells only that they are there.
 pub const GOSSIP_RUN_BYTES_MAX: usize = 2 << 10;
 
@@ -103,11 +108,26 @@ pub struct RangeRequest {
     pub bytes_max: u64,
 }
 
+/// Asks for what shows that an event's false signature is the doing of its producer: a node that
+/// holds such an event took it for a checkpoint.
+///
+/// The answer is [`Evidence`] of that event or of an earlier one; the [`Checkpoint`] alone, where not
+/// all events under it are held any more; or nothing, which an honest holder never says.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct ProofRequest {
+    /// The log's key, 32 bytes.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub log: Bytes,
+    /// The event.
+    #[prost(uint64, tag = "2")]
+    pub offset: u64,
+}
+
 /// The question of a stream.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Ask {
     /// What is asked.
-    #[prost(oneof = "Question", tags = "1, 2")]
+    #[prost(oneof = "Question", tags = "1, 2, 3")]
     pub question: Option<Question>,
 }
 
@@ -120,6 +140,9 @@ pub enum Question {
     /// Events of a log.
     #[prost(message, tag = "2")]
     Range(RangeRequest),
+    /// Whose doing a false signature is.
+    #[prost(message, tag = "3")]
+    Proof(ProofRequest),
 }
 
 /// What a producer signs over many events.
@@ -219,31 +242,44 @@ impl Message for Answer {
     const BYTES_MAX: usize = RUN_BYTES_MAX + (1 << 10);
     const NAME: &'static str = "Answer";
 
-    /// Counts logs and keys: a byte or two make one.
+    /// Bounds the one part by its kind: parts are kept, and each keeps the memory of all bytes that
+    /// came with it. Counts logs and keys: a byte or two make one.
     fn check(bytes: &[u8]) -> Result<(), DecodeError> {
-        let (mut logs, mut keys) = (0, 0);
+        let Some((number, part)) = codec::fields(bytes).next() else {
+            return Ok(());
+        };
+        let (name, max) = match number {
+            1 => ("Heights", HEIGHTS_BYTES_MAX),
+            2 => ("Run", RUN_BYTES_MAX),
+            3 => (Checkpoint::NAME, Checkpoint::BYTES_MAX),
+            6 => (Evidence::NAME, Evidence::BYTES_MAX),
+            _ => ("End", Ask::BYTES_MAX),
+        };
+        let len = part.len();
+        if len > max {
+            return Err(DecodeError::TooLarge { name, len, max });
+        }
         // One that stands twice is parsed as one that has the parts of both.
-        for (_, heights) in codec::fields(bytes).filter(|(number, _)| *number == 1) {
-            if heights.len() > HEIGHTS_BYTES_MAX {
-                return Err(DecodeError::TooLarge {
-                    name: "Heights",
-                    len: heights.len(),
-                    max: HEIGHTS_BYTES_MAX,
-                });
-            }
-            for (number, _) in codec::fields(heights) {
-                logs += usize::from(number == 3);
-                keys += usize::from(number == 4);
-            }
+        if bytes.len() > 1 + encoded_len_varint(len as u64) + len {
+            return Err(invalid("part", "something stands beside it"));
+        }
+        let (mut logs, mut keys) = (0, 0);
+        for (field, _) in codec::fields(part).filter(|_| number == 1) {
+            logs += usize::from(field == 3);
+            keys += usize::from(field == 4);
         }
         if logs > HEIGHTS_LOGS_MAX || keys > logs {
-            return Err(DecodeError::Invalid {
-                name: Self::NAME,
-                field: "heights",
-                reason: "they tell of too many logs or keys",
-            });
+            return Err(invalid("heights", "they tell of too many logs or keys"));
         }
         Ok(())
+    }
+}
+
+const fn invalid(field: &'static str, reason: &'static str) -> DecodeError {
+    DecodeError::Invalid {
+        name: Answer::NAME,
+        field,
+        reason,
     }
 }
 

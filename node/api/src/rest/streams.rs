@@ -20,11 +20,11 @@ use utoipa::IntoParams;
 
 use crate::app::App;
 use crate::extract::{self, Path, Query};
-use crate::limits::{EVENTS_PAGE_BYTES_MAX, EVENTS_PAGE_LEN_MAX};
+use crate::limits::{EVENTS_PAGE_BYTES_MAX, EVENTS_PAGE_LEN_MAX, EVIDENCE_LEN_MAX};
 use crate::problem::{Kind, PROBLEM_CONTENT_TYPE, Problem};
 use crate::views::{
-    Encoding, EventPage, EventView, EvidenceList, EvidenceView, LogView, NewEvent, PositionView,
-    StreamList, StreamView, SyncView,
+    Encoding, EventPage, EventView, EvidenceKind, EvidenceList, EvidenceView, LogView, NewEvent,
+    PositionView, StreamList, StreamView, SyncView,
 };
 
 /// The streams that this node holds logs of, its own and those of other operators.
@@ -272,13 +272,41 @@ fn position_view(position: &Position) -> PositionView {
     }
 }
 
+/// Which proofs to list.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct EvidenceQuery {
+    /// Those of logs with a key behind this one: the `next` of the page before.
+    after: Option<String>,
+    /// How many, at most 100.
+    limit: Option<usize>,
+}
+
 /// Proofs that an operator signed two events for one place of one log, or a checkpoint over an event
-/// with a false signature. Nothing more is taken of such a log.
+/// with a false signature, by the keys of the logs. Nothing more is taken of such a log.
 #[utoipa::path(get, path = "/v1/evidence", operation_id = "listEvidence", tag = "streams",
-    responses((status = 200, description = "Each proof.", body = EvidenceList)))]
-pub(crate) async fn evidence(State(app): State<Arc<App>>) -> Result<Json<EvidenceList>, Problem> {
-    let evidence = app.services.network.streams.evidence().await?;
+    params(EvidenceQuery),
+    responses((status = 200, description = "A page of proofs.", body = EvidenceList)))]
+pub(crate) async fn evidence(
+    State(app): State<Arc<App>>,
+    Query(query): Query<EvidenceQuery>,
+) -> Result<Json<EvidenceList>, Problem> {
+    let limit = query.limit.unwrap_or(EVIDENCE_LEN_MAX);
+    if !(1..=EVIDENCE_LEN_MAX).contains(&limit) {
+        return Err(Problem::new(Kind::INVALID, format!("`limit` is {limit}"))
+            .remedy(format!("ask for 1 to {EVIDENCE_LEN_MAX} proofs")));
+    }
+    let after = query.after.map(|key| key.parse()).transpose();
+    let after = after.map_err(|_| {
+        Problem::new(Kind::INVALID, "`after` is not the key of a log")
+            .remedy("give the `next` of the page before")
+    })?;
+    let streams = &app.services.network.streams;
+    let evidence = streams.evidence(after, limit).await?;
+    let last = evidence.last().filter(|_| evidence.len() == limit);
     Ok(Json(EvidenceList {
+        next: last.map(|last| last.log().key().to_string()),
         evidence: evidence.iter().map(evidence_view).collect(),
     }))
 }
@@ -290,11 +318,16 @@ fn evidence_view(evidence: &Evidence) -> EvidenceView {
         producer: log.producer.to_string(),
         epoch: log.epoch.0,
         offset: evidence.offset().0,
+        kind: match evidence.checkpoint() {
+            None => EvidenceKind::TwoEvents,
+            Some(_) => EvidenceKind::FalseSignature,
+        },
         events: evidence
             .headers()
             .iter()
             .map(|header| hex::encode(header.hash().0))
             .collect(),
+        proof: STANDARD.encode(evidence.encode()),
     }
 }
 

@@ -12,7 +12,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::debug;
 
 use super::plan::{Input, Output, Plan, RUNS_MAX};
-use super::provider::{Fault, Found, Worker, probe};
+use super::provider::{Fault, Found, probe};
+use super::worker::Worker;
 use super::{Event, Wanted, missing};
 use crate::library::{Partial, Refused};
 use crate::shared::Shared;
@@ -391,11 +392,10 @@ impl<'a> Download<'a> {
                             shared: Arc::clone(self.shared),
                             network: Arc::clone(self.network),
                             peer,
-                            link: found.link,
                             partial: Arc::clone(&begun.partial),
                             events: self.events.clone(),
                         };
-                        let task = self.tasks.spawn(worker_of_peer.run(asked));
+                        let task = self.tasks.spawn(worker_of_peer.run(found.link, asked));
                         worker.insert_entry((asks.clone(), task));
                     }
                     if let Some((asks, _)) = begun.workers.get(&peer) {

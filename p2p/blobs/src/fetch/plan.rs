@@ -12,7 +12,7 @@ use phytomer_wire::PeerId;
 
 use crate::spans::{self, Spans};
 
-/// Runs that one provider owes at most, each on a stream of its own.
+/// Runs that one provider owes at most, each on a stream of its own where that is worthwhile.
 pub(super) const RUNS_MAX: usize = 4;
 /// Spans of one run at most: 4 MiB.
 pub(super) const RUN_SPANS_MAX: u64 = 16;

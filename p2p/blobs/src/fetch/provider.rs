@@ -1,31 +1,24 @@
 //! One peer that content is fetched from: asked what it has, then for spans.
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use phytomer_wire::blobs::{Have, SpanHead, Want};
+use phytomer_wire::blobs::{Have, SpanHead, TURN_MS_MAX, Want};
 use phytomer_wire::codec::{self, FrameError};
 use phytomer_wire::{ByteStream, Network, Offence, PeerId, Protocol};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{Mutex, mpsc};
-use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout};
 
-use super::Event;
-use super::plan::RUNS_MAX;
-use crate::library::{Partial, Refused};
 use crate::shared::Shared;
 use crate::spans::{self, Spans};
 use crate::tree::Tree;
 use crate::{BlobId, Error};
 
-/// Spans of a blob for each stream that it is fetched over from one peer, at least.
-const LANE_SPANS_MIN: u64 = 4;
-
 /// A stream that was idle for so long may have been closed for it.
 const STALE_AFTER: Duration = Duration::from_secs(5);
+/// How long a span may take that comes bit by bit: slower peers are of no use.
+const SPAN_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Why a provider is given up.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +29,9 @@ pub(super) enum Fault {
     /// It sent what is no message, or another one than was asked for.
     #[error("it sent something else than was asked for")]
     Malformed,
+    /// What it sends comes too slowly to be of use.
+    #[error("it sends too slowly")]
+    Slow,
     /// It sent nothing for too long.
     #[error("it sent nothing for too long")]
     Stalled,
@@ -57,7 +53,7 @@ impl Fault {
             Self::Forged => Some(Offence::Forged),
             Self::Malformed => Some(Offence::Malformed),
             Self::Stalled | Self::Vanished(_) => Some(Offence::Unresponsive),
-            Self::Gone | Self::Failed(_) => None,
+            Self::Slow | Self::Gone | Self::Failed(_) => None,
         }
     }
 
@@ -66,6 +62,7 @@ impl Fault {
         match self {
             Self::Forged => "forged",
             Self::Malformed => "malformed",
+            Self::Slow => "slow",
             Self::Stalled => "stalled",
             Self::Vanished(_) => "vanished",
             Self::Gone => "gone",
@@ -111,7 +108,10 @@ pub(super) struct Found {
 pub(super) struct Link {
     stream: ByteStream,
     id: BlobId,
+    /// How long nothing may pass.
     stall_timeout: Duration,
+    /// How long an answer may take to begin.
+    answer_timeout: Duration,
     /// When it last carried something.
     used: Instant,
 }
@@ -157,7 +157,7 @@ pub(super) async fn probe(
 
 impl Link {
     /// Opens a stream to a peer that has some of a blob.
-    async fn open(
+    pub(super) async fn open(
         shared: &Shared,
         network: &dyn Network,
         peer: PeerId,
@@ -174,6 +174,7 @@ impl Link {
             stream,
             id,
             stall_timeout,
+            answer_timeout: stall_timeout + Duration::from_millis(TURN_MS_MAX),
             used: Instant::now(),
         };
         // Who closes a stream on which nothing was said has no place for it.
@@ -189,14 +190,14 @@ impl Link {
 
     async fn ask_have(&mut self) -> Result<Have, Fault> {
         self.ask(0..0).await?;
-        let have = timeout(self.stall_timeout, codec::read::<Have>(&mut self.stream));
+        let have = timeout(self.answer_timeout, codec::read::<Have>(&mut self.stream));
         have.await
             .map_err(|_| Fault::Stalled)??
             .ok_or_else(|| Fault::Vanished("it closed the stream".into()))
     }
 
     /// Asks after a while in which nothing was asked.
-    async fn ask_again(&mut self, spans: Range<u64>) -> Result<(), Fault> {
+    pub(super) async fn ask_again(&mut self, spans: Range<u64>) -> Result<(), Fault> {
         if self.used.elapsed() >= STALE_AFTER {
             // The peer may have closed the stream meanwhile, as it should; asking what it has
             // tells, and costs little.
@@ -219,148 +220,48 @@ impl Link {
         asked.await.map_err(|_| Fault::Stalled)?
     }
 
-    /// Reads the span that comes next, which must be this one.
-    async fn read(&mut self, tree: &Tree, index: u64, mut content: Vec<u8>) -> Result<Span, Fault> {
+    /// Reads the span that comes next, which must be this one. It may take its time as long as
+    /// something comes.
+    pub(super) async fn read(
+        &mut self,
+        tree: &Tree,
+        index: u64,
+        mut content: Vec<u8>,
+    ) -> Result<Span, Fault> {
         content.resize(tree.len(index), 0);
-        let stream = &mut self.stream;
-        let read = timeout(self.stall_timeout, async {
-            let head = codec::read::<SpanHead>(stream)
-                .await?
-                .ok_or_else(|| Fault::Vanished("it closed the stream".into()))?;
-            if head.index != index {
-                return Err(Fault::Malformed);
-            }
-            if head.gone {
-                return Err(Fault::Gone);
-            }
-            stream.read_exact(&mut content).await?;
-            Ok(head.proof)
-        });
-        let proof = read.await.map_err(|_| Fault::Stalled)??;
+        let head = timeout(
+            self.answer_timeout,
+            codec::read::<SpanHead>(&mut self.stream),
+        );
+        let head = head
+            .await
+            .map_err(|_| Fault::Stalled)??
+            .ok_or_else(|| Fault::Vanished("it closed the stream".into()))?;
+        if head.index != index {
+            return Err(Fault::Malformed);
+        }
+        if head.gone {
+            return Err(Fault::Gone);
+        }
+        let read = timeout(SPAN_TIME_MAX, self.fill(&mut content));
+        read.await.map_err(|_| Fault::Slow)??;
         self.used = Instant::now();
         Ok(Span {
             index,
-            proof,
+            proof: head.proof,
             content,
         })
     }
-}
 
-/// Fetches what it is asked to from one peer, on several streams: each has a window of its own, and
-/// while one waits the others go on.
-pub(super) struct Worker {
-    pub(super) shared: Arc<Shared>,
-    pub(super) network: Arc<dyn Network>,
-    pub(super) peer: PeerId,
-    pub(super) link: Link,
-    pub(super) partial: Arc<Partial>,
-    pub(super) events: mpsc::Sender<Event>,
-}
-
-/// Runs that are asked for, for whichever stream is free.
-type Asks = Arc<Mutex<mpsc::Receiver<Range<u64>>>>;
-
-impl Worker {
-    /// Works until nobody asks any more or the peer fails.
-    pub(super) async fn run(self, asks: mpsc::Receiver<Range<u64>>) {
-        let asks: Asks = Arc::new(Mutex::new(asks));
-        let (peer, events) = (self.peer, self.events.clone());
-        let mut lanes = JoinSet::new();
-        let worthwhile = self.partial.tree().spans() / LANE_SPANS_MIN;
-        for _ in 1..worthwhile.min(RUNS_MAX as u64) {
-            let (shared, network) = (Arc::clone(&self.shared), Arc::clone(&self.network));
-            let (asks, id) = (Arc::clone(&asks), self.link.id);
-            let (partial, events) = (Arc::clone(&self.partial), events.clone());
-            lanes.spawn(async move {
-                // The peer may allow fewer streams: then the others do the work.
-                let Ok((link, _)) = Link::open(&shared, &*network, peer, id).await else {
-                    return Ok(());
-                };
-                let lane = Lane {
-                    shared,
-                    peer,
-                    link,
-                    partial,
-                    events,
-                };
-                lane.work(asks).await
-            });
-        }
-        let first = Lane {
-            shared: self.shared,
-            peer,
-            link: self.link,
-            partial: self.partial,
-            events: self.events,
-        };
-        lanes.spawn(first.work(asks));
-        while let Some(ended) = lanes.join_next().await {
-            if let Ok(Err(fault)) = ended {
-                // Without a listener the fetch is over.
-                let _ = events.send(Event::Lost { peer, fault }).await;
-                return;
+    async fn fill(&mut self, mut content: &mut [u8]) -> Result<(), Fault> {
+        while !content.is_empty() {
+            let read = timeout(self.stall_timeout, self.stream.read(content));
+            let len = read.await.map_err(|_| Fault::Stalled)??;
+            if len == 0 {
+                return Err(Fault::Vanished("it closed the stream".into()));
             }
+            content = &mut content[len..];
         }
-    }
-}
-
-/// One stream of a worker.
-struct Lane {
-    shared: Arc<Shared>,
-    peer: PeerId,
-    link: Link,
-    partial: Arc<Partial>,
-    events: mpsc::Sender<Event>,
-}
-
-/// A span that is being verified and written; its buffer comes back.
-type Writing = JoinHandle<(u64, Vec<u8>, Result<(), Refused>)>;
-
-impl Lane {
-    async fn work(mut self, asks: Asks) -> Result<(), Fault> {
-        let tree = *self.partial.tree();
-        let mut spare = Vec::new();
-        loop {
-            let Some(run) = asks.lock().await.recv().await else {
-                return Ok(());
-            };
-            self.link.ask_again(run.clone()).await?;
-            let mut writing: Option<Writing> = None;
-            for index in run {
-                let buffer = std::mem::take(&mut spare);
-                let span = self.link.read(&tree, index, buffer).await?;
-                // The next span is received while this one is verified and written.
-                let write = self.write(span);
-                if let Some(last) = writing.replace(write) {
-                    spare = self.written(last).await?;
-                }
-            }
-            if let Some(last) = writing.take() {
-                spare = self.written(last).await?;
-            }
-        }
-    }
-
-    fn write(&self, span: Span) -> Writing {
-        let partial = Arc::clone(&self.partial);
-        self.shared.tasks.spawn_blocking(move || {
-            let accepted = partial.accept(span.index, &span.proof, &span.content);
-            (span.index, span.content, accepted)
-        })
-    }
-
-    async fn written(&mut self, writing: Writing) -> Result<Vec<u8>, Fault> {
-        let (span, buffer, accepted) = writing.await.map_err(|_| Fault::Failed(Error::Stopped))?;
-        accepted.map_err(|refused| match refused {
-            Refused::Forged => Fault::Forged,
-            Refused::Failed(error) => Fault::Failed(error),
-        })?;
-        let received = Event::Received {
-            peer: self.peer,
-            span,
-        };
-        // Without a listener the fetch is over.
-        let _ = self.events.send(received).await;
-        Ok(buffer)
+        Ok(())
     }
 }

@@ -1,15 +1,14 @@
 //! Who may be served how much at once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use phytomer_wire::PeerId;
-use phytomer_wire::blobs::SPAN_BYTES;
+use phytomer_wire::blobs::{SPAN_BYTES, TURN_MS_MAX};
+use phytomer_wire::{Origin, PeerId};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
-use tokio::time::{Instant, sleep, timeout_at};
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, timeout_at};
 
 use crate::shared::Shared;
 
@@ -18,21 +17,15 @@ const OPENINGS_MAX: usize = 4;
 /// Streams that are told at once that there is no place for them; more are closed unheard.
 const REFUSALS_MAX: usize = 64;
 /// One peer has at most this part of the transfers.
-const PEER_TRANSFERS_PART: usize = 4;
-/// How long a transfer goes on however slow it is, also while others wait.
-const FAIR_TIME: Duration = Duration::from_secs(2);
-/// How long a transfer that gives way has for the span that it is at. With [`FAIR_TIME`] it is
-/// less than others wait for their turn.
-const LEAVE_TIME: Duration = Duration::from_secs(4);
-/// How often a request that waits looks whether a transfer may give way to it.
-const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+const PEER_PART: usize = 4;
+/// The peers of one network together have at most this part of the streams and of the transfers.
+const NETWORK_PART: usize = 2;
 
 /// What all peers share, and what each has of it.
 pub(super) struct Slots {
     shared: Arc<Shared>,
-    peers: Mutex<HashMap<PeerId, Held>>,
+    held: Mutex<Held>,
     transfers: Semaphore,
-    running: Mutex<Running>,
     openings: Semaphore,
     refusals: Arc<Semaphore>,
     /// How long a peer may take to ask, or to accept a span.
@@ -43,10 +36,49 @@ pub(super) struct Slots {
     pub(super) span_time: Duration,
 }
 
-/// What a peer has.
+/// Who has a share.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Holder {
+    Peer(PeerId),
+    Network(Origin),
+}
+
+/// What is taken of the streams, and whose they are.
+#[derive(Default)]
 struct Held {
     streams: usize,
+    shares: HashMap<Holder, Share>,
+}
+
+/// What a peer or a network has.
+struct Share {
+    streams: usize,
     transfers: Arc<Semaphore>,
+}
+
+impl Held {
+    fn streams(&self, holder: Holder) -> usize {
+        self.shares.get(&holder).map_or(0, |share| share.streams)
+    }
+
+    /// One more stream for a holder, which has at most so many transfers.
+    fn take(&mut self, holder: Holder, transfers_max: usize) -> Arc<Semaphore> {
+        let share = self.shares.entry(holder).or_insert_with(|| Share {
+            streams: 0,
+            transfers: Arc::new(Semaphore::new(transfers_max)),
+        });
+        share.streams += 1;
+        Arc::clone(&share.transfers)
+    }
+
+    fn give_back(&mut self, holder: Holder) {
+        if let Some(share) = self.shares.get_mut(&holder) {
+            share.streams -= 1;
+            if share.streams == 0 {
+                self.shares.remove(&holder);
+            }
+        }
+    }
 }
 
 impl Slots {
@@ -55,41 +87,48 @@ impl Slots {
         let span_time_ms = SPAN_BYTES * 1000 / limits.bytes_per_s_min.max(1);
         Self {
             shared: Arc::clone(shared),
-            peers: Mutex::default(),
+            held: Mutex::default(),
             transfers: Semaphore::new(limits.transfers_max),
-            running: Mutex::default(),
             openings: Semaphore::new(OPENINGS_MAX),
             refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
             stall_timeout: Duration::from_millis(limits.stall_timeout_ms),
-            turn_timeout: Duration::from_millis(limits.turn_timeout_ms),
+            turn_timeout: Duration::from_millis(limits.turn_timeout_ms.min(TURN_MS_MAX)),
             span_time: Duration::from_millis(span_time_ms),
         }
     }
 
-    /// A place for one more stream of a peer, where there is one.
-    pub(super) fn take(self: &Arc<Self>, peer: PeerId) -> Option<Slot> {
+    /// A place for one more stream of a peer, where there is one. One host can be any number of
+    /// peers: those of one network share what it has, unless that is the local one.
+    pub(super) fn take(self: &Arc<Self>, peer: PeerId, origin: Origin) -> Option<Slot> {
         let limits = &self.shared.config.serve;
-        let mut peers = self.peers.lock();
-        if peers.values().map(|held| held.streams).sum::<usize>() >= limits.streams_max {
-            self.count_refused("full");
+        let of_peer = Holder::Peer(peer);
+        let of_network = (origin != Origin::Local).then_some(Holder::Network(origin));
+        let network_max = part(limits.streams_max, NETWORK_PART);
+        let mut held = self.held.lock();
+        let refused = if held.streams >= limits.streams_max {
+            Some("full")
+        } else if held.streams(of_peer) >= limits.peer_streams_max.max(1) {
+            Some("peer")
+        } else if of_network.is_some_and(|network| held.streams(network) >= network_max) {
+            Some("network")
+        } else {
+            None
+        };
+        if let Some(reason) = refused {
+            self.count_refused(reason);
             return None;
         }
-        let held = peers.entry(peer).or_insert_with(|| Held {
-            streams: 0,
-            transfers: Arc::new(Semaphore::new(
-                (limits.transfers_max / PEER_TRANSFERS_PART).max(1),
-            )),
+        let parts = [(Some(of_peer), PEER_PART), (of_network, NETWORK_PART)];
+        let shares = parts.into_iter().filter_map(|(holder, divisor)| {
+            let transfers = held.take(holder?, part(limits.transfers_max, divisor));
+            Some((holder?, transfers))
         });
-        if held.streams >= limits.peer_streams_max.max(1) {
-            self.count_refused("peer");
-            return None;
-        }
+        let shares = shares.collect();
         held.streams += 1;
         self.shared.metrics.serving.inc();
         Some(Slot {
             slots: Arc::clone(self),
-            peer,
-            transfers: Arc::clone(&held.transfers),
+            shares,
         })
     }
 
@@ -98,50 +137,37 @@ impl Slots {
         Arc::clone(&self.refusals).try_acquire_owned().ok()
     }
 
-    /// Has one transfer give way, as soon as there is one that has had its fair time.
-    async fn make_way(&self) {
-        while !self.running.lock().dismiss(Instant::now()) {
-            sleep(LOOK_INTERVAL).await;
-        }
-        self.count_refused("slow");
-    }
-
     fn count_refused(&self, reason: &str) {
         let refused = &self.shared.metrics.refused;
         refused.with_label_values(&[reason]).inc();
     }
 }
 
+/// A part of the places, and one in any case.
+fn part(places: usize, divisor: usize) -> usize {
+    (places / divisor).max(1)
+}
+
 /// The place of one stream.
 pub(super) struct Slot {
     pub(super) slots: Arc<Slots>,
-    peer: PeerId,
-    transfers: Arc<Semaphore>,
+    /// Whose places it takes: its peer's, then its network's.
+    shares: Vec<(Holder, Arc<Semaphore>)>,
 }
 
 impl Slot {
-    /// A turn to send content, among those of the peer and then among those of all; none where it
-    /// does not come until `due`. Where all turns are taken, the slowest transfer gives way.
-    pub(super) async fn transfer(&self, due: Instant) -> Option<Turn<'_>> {
+    /// A turn to send content, among those of the peer, then of its network, then of all; none
+    /// where it does not come until `due`.
+    pub(super) async fn transfer(&self, due: Instant) -> Option<Vec<SemaphorePermit<'_>>> {
         let turn = async {
-            let of_peer = self.transfers.acquire().await?;
-            let of_all = self.slots.transfers.acquire();
-            tokio::pin!(of_all);
-            let of_all = tokio::select! {
-                biased;
-                of_all = &mut of_all => of_all,
-                () = self.slots.make_way() => of_all.await,
-            };
-            Ok((of_peer, of_all?))
+            let mut permits = Vec::new();
+            for (_, transfers) in &self.shares {
+                permits.push(transfers.acquire().await?);
+            }
+            permits.push(self.slots.transfers.acquire().await?);
+            Ok(permits)
         };
-        let places = self.until(due, turn).await?;
-        let (number, leave) = self.slots.running.lock().begin(Instant::now());
-        Some(Turn {
-            slots: &self.slots,
-            number,
-            leave,
-            _places: places,
-        })
+        self.until(due, turn).await
     }
 
     /// A turn to open content; none where it does not come until `due`.
@@ -162,90 +188,13 @@ impl Slot {
     }
 }
 
-/// The transfers under way.
-#[derive(Default)]
-struct Running {
-    transfers: BTreeMap<u64, Pace>,
-    next: u64,
-}
-
-/// How fast a transfer goes.
-struct Pace {
-    began: Instant,
-    spans: u32,
-    leave: CancellationToken,
-}
-
-impl Running {
-    fn begin(&mut self, now: Instant) -> (u64, CancellationToken) {
-        let leave = CancellationToken::new();
-        let pace = Pace {
-            began: now,
-            spans: 0,
-            leave: leave.clone(),
-        };
-        self.next += 1;
-        self.transfers.insert(self.next, pace);
-        (self.next, leave)
-    }
-
-    /// Tells the slowest of those to leave that have had their fair time. Says whether one was told.
-    fn dismiss(&mut self, now: Instant) -> bool {
-        let span_time = |pace: &Pace| now.duration_since(pace.began) / pace.spans.max(1);
-        let slowest = self
-            .transfers
-            .values()
-            .filter(|pace| now.duration_since(pace.began) >= FAIR_TIME)
-            .filter(|pace| !pace.leave.is_cancelled())
-            .max_by_key(|pace| span_time(pace));
-        slowest.map(|pace| pace.leave.cancel()).is_some()
-    }
-}
-
-/// A transfer's place.
-pub(super) struct Turn<'a> {
-    slots: &'a Slots,
-    number: u64,
-    leave: CancellationToken,
-    _places: (SemaphorePermit<'a>, SemaphorePermit<'a>),
-}
-
-impl Turn<'_> {
-    /// Notes that the peer took a span.
-    pub(super) fn sent(&self) {
-        let mut running = self.slots.running.lock();
-        if let Some(pace) = running.transfers.get_mut(&self.number) {
-            pace.spans += 1;
-        }
-    }
-
-    /// Whether the transfer gives way to another one, once its span is sent.
-    pub(super) fn is_over(&self) -> bool {
-        self.leave.is_cancelled()
-    }
-
-    /// Waits until the transfer has given way for so long that even its span is cut off.
-    pub(super) async fn overdue(&self) {
-        self.leave.cancelled().await;
-        sleep(LEAVE_TIME).await;
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.slots.running.lock().transfers.remove(&self.number);
-    }
-}
-
 impl Drop for Slot {
     fn drop(&mut self) {
         self.slots.shared.metrics.serving.dec();
-        let mut peers = self.slots.peers.lock();
-        if let Some(held) = peers.get_mut(&self.peer) {
-            held.streams -= 1;
-            if held.streams == 0 {
-                peers.remove(&self.peer);
-            }
+        let mut held = self.slots.held.lock();
+        held.streams -= 1;
+        for (holder, _) in &self.shares {
+            held.give_back(*holder);
         }
     }
 }

@@ -155,6 +155,11 @@ async fn who_stalls_is_unresponsive() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_far_too_slow_is_of_no_use_but_has_done_nothing_wrong() {
+    Scene::new(Vice::Trickle).await.check(&[]).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_ends_in_the_middle_is_unresponsive() {
     Scene::new(Vice::TruncateAfter(0))
         .await
@@ -188,6 +193,7 @@ async fn among_all_of_them_one_honest_peer_is_enough() {
         Vice::ClaimSize(77),
         Vice::StallAfter(2),
         Vice::TruncateAfter(2),
+        Vice::Trickle,
         Vice::Garbage,
         Vice::Gone,
     ];

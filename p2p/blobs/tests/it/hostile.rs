@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use phytomer_blobs::BlobId;
@@ -31,6 +32,8 @@ pub(crate) enum Vice {
     StallAfter(u64),
     /// It sends so many spans and half of the next, then ends the stream.
     TruncateAfter(u64),
+    /// It sends a byte every five seconds.
+    Trickle,
     /// It sends what is no message.
     Garbage,
     /// It says that it has everything and then that it has not.
@@ -165,6 +168,14 @@ impl Proxy {
                 let half = &content[..content.len() / 2];
                 self.front.write_all(half).await.ok()?;
                 return None;
+            }
+            Vice::Trickle => {
+                codec::write(&mut self.front, &head).await.ok()?;
+                for byte in content {
+                    self.front.write_all(&[byte]).await.ok()?;
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                }
+                return Some(());
             }
             Vice::Gone => {
                 head.gone = true;

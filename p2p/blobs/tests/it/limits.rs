@@ -4,7 +4,7 @@ use bytes::Bytes;
 use phytomer_blobs::{BlobId, Config, Error, Keep, ServeConfig};
 use phytomer_wire::blobs::{Have, SpanHead, WANT_SPANS_MAX, Want};
 use phytomer_wire::memory::Fabric;
-use phytomer_wire::{ByteStream, Network, Offence, Protocol, codec};
+use phytomer_wire::{ByteStream, Network, Offence, Origin, Protocol, codec};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::node::{Node, SPAN, Setup, content, holder, holder_with, peer, until};
@@ -52,6 +52,53 @@ async fn a_peer_has_so_many_streams_and_the_next_is_told_to_wait() {
     until(async || server.figure("serving_streams") == 0).await;
     let mut stream = greedy.open_stream(peer(1), Protocol::BLOBS).await.unwrap();
     assert!(!busy(&mut stream).await);
+}
+
+#[tokio::test]
+async fn the_peers_of_one_network_leave_half_of_the_streams_to_others() {
+    let fabric = Fabric::new();
+    let setup = Setup {
+        config: Config {
+            serve: ServeConfig {
+                peer_streams_max: 2,
+                streams_max: 8,
+                ..ServeConfig::default()
+            },
+            ..Config::default()
+        },
+        ..Setup::default()
+    };
+    let (server, id) = holder_with(&fabric, &content(10, 1), setup).await;
+    let (here, there) = (Origin::V4([8, 8, 8]), Origin::V4([8, 8, 9]));
+    let peers = [
+        (2, here),
+        (3, here),
+        (4, here),
+        (5, there),
+        (6, Origin::Local),
+    ];
+    let mut open = Vec::new();
+    for (byte, origin) in peers {
+        fabric.set_origin(peer(byte), origin);
+        let network = fabric.join(peer(byte));
+        for _ in 0..2 {
+            let mut stream = network.open_stream(peer(1), Protocol::BLOBS).await.unwrap();
+            ask(&mut stream, id, 0, 0).await;
+            let have = codec::read::<Have>(&mut stream).await.unwrap().unwrap();
+            assert_eq!(have.busy, byte == 4, "{byte}");
+            open.push(stream);
+        }
+    }
+    let refused = |reason| server.figure(&format!("refused_total{{reason=\"{reason}\"}}"));
+    assert_eq!((refused("network"), refused("full")), (2, 0));
+    // What is given back can be taken anew.
+    drop(open);
+    until(async || server.figure("serving_streams") == 0).await;
+    let network = fabric.join(peer(4));
+    let mut stream = network.open_stream(peer(1), Protocol::BLOBS).await.unwrap();
+    ask(&mut stream, id, 0, 0).await;
+    let have = codec::read::<Have>(&mut stream).await.unwrap().unwrap();
+    assert!(!have.busy);
 }
 
 #[tokio::test]

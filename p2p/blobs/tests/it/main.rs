@@ -7,5 +7,6 @@ mod hostile;
 mod limits;
 mod node;
 mod serving;
+mod slow;
 mod sockets;
 mod transfer;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use phytomer_blobs::{BlobId, Config, Error, ServeConfig, Source};
 use phytomer_wire::blobs::{Have, SpanHead, Want};
 use phytomer_wire::memory::{Fabric, MemoryNetwork};
-use phytomer_wire::{ByteStream, Network, Protocol, codec};
+use phytomer_wire::{ByteStream, Network, Origin, Protocol, codec};
 use tokio::io::AsyncReadExt;
 
 use crate::node::{Node, SPAN, Setup, content, holder, holder_with, peer, until};
@@ -79,16 +79,16 @@ async fn who_waits_in_vain_for_a_transfer_is_told_so_and_holds_nothing_against_t
     let serve = ServeConfig {
         transfers_max: 1,
         stall_timeout_ms: FOREVER_MS,
-        // Less than a transfer has that must give way.
-        turn_timeout_ms: 1_000,
         ..ServeConfig::default()
     };
     let (_server, id) = holder_with(&fabric, &content(40 * SPAN, 1), setup(serve)).await;
     let greedy = fabric.join(peer(2));
     let hogged = hog(&greedy, id).await;
-    let mut refused = ask(&fabric.join(peer(4)), id, 0, 40).await;
-    assert!(head(&mut refused).await.gone);
     let client = Node::start(&fabric, 3);
+    let error = client.blobs.fetch(id).wait().await.unwrap_err();
+    assert!(matches!(error, Error::NoProvider { .. }), "{error}");
+    assert!(client.figure("provider_faults_total{fault=\"gone\"}") >= 1);
+    assert!(fabric.reports().is_empty());
     // It is asked again, and answers once it can.
     drop(hogged);
     client.blobs.fetch(id).wait().await.unwrap();
@@ -138,38 +138,58 @@ async fn a_transfer_has_a_least_rate() {
     }
 }
 
-/// Takes one span after the other, each at its pace, and begins again whenever it is sent away.
-async fn take_slowly(network: MemoryNetwork, id: BlobId, pace: Duration) {
-    loop {
-        let mut stream = ask(&network, id, 0, 40).await;
-        let mut piece = vec![0; SPAN];
-        while let Ok(Some(SpanHead { gone: false, .. })) = codec::read(&mut stream).await
-            && stream.read_exact(&mut piece).await.is_ok()
-        {
-            tokio::time::sleep(pace).await;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+/// A peer that is too slow is told so when it reads; others do not wait for that.
+#[tokio::test(start_paused = true)]
+async fn who_is_sent_away_leaves_its_place_at_once() {
+    let fabric = Fabric::new();
+    let serve = ServeConfig {
+        transfers_max: 1,
+        ..ServeConfig::default()
+    };
+    let (_server, id) = holder_with(&fabric, &content(40 * SPAN, 1), setup(serve)).await;
+    let mut slow = ask(&fabric.join(peer(2)), id, 0, 40).await;
+    let mut piece = vec![0; SPAN];
+    for _ in 0..3 {
+        assert!(!head(&mut slow).await.gone);
+        slow.read_exact(&mut piece).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(25)).await;
     }
+    // Now the stream has room for the fourth span, but not for what is said behind it.
+    assert!(!head(&mut slow).await.gone);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut other = ask(&fabric.join(peer(3)), id, 0, 1).await;
+    assert!(!head(&mut other).await.gone);
+    slow.read_exact(&mut piece).await.unwrap();
+    assert!(head(&mut slow).await.gone);
 }
 
-/// Many peers, each within its share and just above the least rate, cannot keep another one out.
+/// One host can be any number of peers.
 #[tokio::test(start_paused = true)]
-async fn where_all_places_are_taken_the_slowest_gives_way() {
-    let fabric = Fabric::new();
-    let sent = content(40 * SPAN, 1);
-    let (server, id) = holder(&fabric, &sent).await;
-    // Spans that take 6 s are above the least rate, and no span of the last four is ever taken.
-    for (byte, pace_s) in [(2, 6), (3, 6), (4, 6), (5, 29), (6, 1_000)] {
-        for _ in 0..4 {
-            let slow = fabric.join(peer(byte));
-            tokio::spawn(take_slowly(slow, id, Duration::from_secs(pace_s)));
+async fn the_peers_of_one_network_leave_half_of_the_transfers_to_others() {
+    let networks = [
+        Origin::V4([8, 8, 8]),
+        Origin::V6([0x2606, 0x4700, 0]),
+        Origin::Relayed,
+        Origin::Local,
+    ];
+    for network in networks {
+        let fabric = Fabric::new();
+        let serve = ServeConfig {
+            transfers_max: 4,
+            stall_timeout_ms: FOREVER_MS,
+            ..ServeConfig::default()
+        };
+        let (_server, id) = holder_with(&fabric, &content(40 * SPAN, 1), setup(serve)).await;
+        let mut hogged = Vec::new();
+        for byte in 2..=5 {
+            fabric.set_origin(peer(byte), network);
+            hogged.push(hog(&fabric.join(peer(byte)), id).await);
         }
+        fabric.set_origin(peer(6), Origin::V4([8, 8, 9]));
+        let mut other = ask(&fabric.join(peer(6)), id, 0, 1).await;
+        // A local network is not shared out.
+        assert_eq!(head(&mut other).await.gone, network == Origin::Local);
     }
-    until(async || server.figure("serving_streams") >= 16).await;
-    tokio::time::sleep(Duration::from_secs(10)).await;
-    let client = Node::start(&fabric, 9);
-    client.blobs.fetch(id).wait().await.unwrap();
-    assert_eq!(client.get(id).await, sent);
 }
 
 /// Photos that say how many copies of them are in memory.

@@ -116,8 +116,8 @@ fn read_head(reader: &dyn Reader, id: &LogId) -> Result<Head, Error> {
     let get = |kind| reader.get(Table::StreamIndexes, &disk::log_key(kind, key));
     let mut head = disk::decode_head(get(Kind::Head)?, get(Kind::Floor)?)?;
     if let Some(bytes) = reader.get(Table::StreamEvidence, key.as_bytes())? {
-        let evidence = crate::Evidence::decode(&bytes).map_err(|error| Error::Unreadable {
-            record: "proof of two events at one place",
+        let evidence = crate::Evidence::from_stored(&bytes).map_err(|error| Error::Unreadable {
+            record: "proof against a producer",
             reason: error.to_string(),
         })?;
         head.frozen = Some(evidence.offset());

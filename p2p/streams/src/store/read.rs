@@ -1,5 +1,7 @@
 //! Reading runs.
 
+use std::ops::Bound;
+
 use bytes::Bytes;
 use phytomer_store::{KeyRange, Order, Reader, Table};
 
@@ -140,18 +142,25 @@ impl LogStore {
         entries.next().map(read_checkpoint).transpose()
     }
 
-    /// The proofs of producers that said two things.
-    pub(crate) fn evidence(&self) -> Result<Vec<Evidence>, Error> {
+    /// The proofs against producers by the keys of their logs: those behind `after`, at most `max`.
+    pub(crate) fn evidence(
+        &self,
+        after: Option<LogKey>,
+        max: usize,
+    ) -> Result<Vec<Evidence>, Error> {
         let reader = self.store.snapshot();
-        let entries = reader.scan(Table::StreamEvidence, KeyRange::all(), Order::Ascending);
+        let after = after.map_or(Bound::Unbounded, |log| Bound::Excluded(log.0.to_vec()));
+        let range = KeyRange::new((after, Bound::Unbounded));
+        let entries = reader.scan(Table::StreamEvidence, range, Order::Ascending);
         let decode = |entry: Result<phytomer_store::Entry, phytomer_store::Error>| {
             let (_, value) = entry?;
-            Evidence::decode(&value).map_err(|error| Error::Unreadable {
-                record: "proof of two events at one place",
+            // It was checked before it was written.
+            Evidence::from_stored(&value).map_err(|error| Error::Unreadable {
+                record: "proof against a producer",
                 reason: error.to_string(),
             })
         };
-        entries.map(decode).collect()
+        entries.take(max).map(decode).collect()
     }
 
     /// The bytes of the proof that a log's producer said two things, if there is one. It was checked

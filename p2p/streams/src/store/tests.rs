@@ -402,7 +402,7 @@ fn a_proof_freezes_a_log_at_its_lowest_place_for_good() {
     let logs = open(&store, Config::default());
     let log = logs.require(producer.id.key()).unwrap();
     assert_eq!(log.head().frozen, Some(Offset(4)));
-    assert_eq!(logs.evidence().unwrap(), [producer.evidence(4)]);
+    assert_eq!(logs.evidence(None, 9).unwrap(), [producer.evidence(4)]);
     // What was there before can still be read.
     assert_eq!(logs.events(&log, Offset(0), usize::MAX).unwrap().len(), 4);
 }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::client::Known;
 use super::context::Context;
 use super::core::{
-    Answer, Claim, Extent, Failure, FetchId, Finding, Held, Input, Output, Refusal, State,
+    Answer, Claim, Extent, Failure, FetchId, Finding, Held, Input, Output, Own, Refusal, State,
 };
 use super::handle::SyncStatus;
 use super::inserter::{self, HEARD_MAX, Job};
@@ -283,7 +283,16 @@ impl Actor {
         claims.iter().for_each(|(log, _)| self.introduce(*log));
         self.step(Input::Heights { peer, claims });
         for (log, offset) in told.suspects {
-            self.step(Input::Suspect { peer, log, offset });
+            let own = match self.is_own(log) {
+                true => Own::Yes,
+                false => Own::No,
+            };
+            self.step(Input::Suspect {
+                peer,
+                log,
+                offset,
+                own,
+            });
         }
         self.settle();
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use phytomer_wire::codec::{self, FrameError};
 use phytomer_wire::events::{Evidence, RUN_BYTES_MAX};
-use phytomer_wire::sync::{self as wire, Part, Question};
+use phytomer_wire::sync::{self as wire, EVIDENCE_MAX, Part, Question};
 use phytomer_wire::{ByteStream, Network, NetworkError, PeerId, Protocol};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
@@ -96,7 +96,9 @@ pub(crate) async fn heights(
                     heights.keys.extend(keys);
                 }
                 // One for a log that was told, at most.
-                Part::Evidence(message) if heights.evidence.len() < heights.logs.len() => {
+                Part::Evidence(message)
+                    if heights.evidence.len() < heights.logs.len().min(EVIDENCE_MAX) =>
+                {
                     heights.evidence.push(*message);
                 }
                 Part::End(_) => return Ok(heights),
@@ -138,6 +140,51 @@ pub(crate) async fn range(
         }
         Err(failure) => Err(failure),
     }
+}
+
+/// What a peer tells of an event whose signature is false.
+#[derive(Debug)]
+pub(crate) enum Proof {
+    /// Unchecked.
+    Evidence(Box<Evidence>),
+    /// Unchecked. Not all events under it are held any more.
+    Checkpoint(Box<Checkpoint>),
+    /// Nothing.
+    Nothing,
+}
+
+/// Asks a peer whose doing the false signature of an event is.
+pub(crate) async fn proof(
+    network: &dyn Network,
+    (peer, log): (PeerId, LogKey),
+    offset: Offset,
+    patience: Patience,
+) -> Result<Proof, Failure> {
+    let question = Question::Proof(wire::ProofRequest {
+        log: Bytes::copy_from_slice(log.as_bytes()),
+        offset: offset.0,
+    });
+    let exchange = async {
+        let mut stream = ask(network, peer, question, patience).await?;
+        let proof = match next(&mut stream, patience).await? {
+            Part::Evidence(message) => Proof::Evidence(message),
+            Part::Checkpoint(message) => {
+                let checkpoint = Checkpoint::from_wire(message);
+                Proof::Checkpoint(checkpoint.map_err(|_| Failure::Malformed)?.into())
+            }
+            Part::Gone(gone) => {
+                let first = Offset(gone.first);
+                return Err(Failure::Gone { first });
+            }
+            Part::End(_) => return Ok(Proof::Nothing),
+            Part::Heights(_) | Part::Run(_) => return Err(Failure::Malformed),
+        };
+        match next(&mut stream, patience).await? {
+            Part::End(_) => Ok(proof),
+            _ => Err(Failure::Malformed),
+        }
+    };
+    within(patience, exchange).await
 }
 
 impl Frames {

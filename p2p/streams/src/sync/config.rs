@@ -96,6 +96,8 @@ impl SyncConfig {
             fetch_bytes: self.fetch_bytes.max(1) as u64,
             claims_max: 16_384,
             cut_off_max: 1_024,
+            doubts_max: 65_536,
+            doubts_per_peer_max: 1_024,
             heights_interval_ms: self.heights_interval_ms.max(100),
             retry_ms: 250,
             block_ms: self.block_ms,

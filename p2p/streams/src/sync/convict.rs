@@ -1,12 +1,14 @@
 //! Finding the proof against a producer, where what nodes hold of its log does not fit together.
 
+use bytes::Bytes;
 use phytomer_pqc::OperatorPublicKey;
+use phytomer_wire::codec;
 
-use super::client::Frames;
+use super::client::Proof;
 use super::context::Context;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{CHECKPOINT_EVENTS_MAX, Checkpoint};
 use crate::store::Log;
-use crate::{Error, Evidence, LogId, Offset, Run, SignedHeader};
+use crate::{Error, Evidence, Offset, SignedHeader};
 
 /// Bytes of events that are read at once to find the one whose signature is false.
 const PIECE_BYTES: usize = 4 << 20;
@@ -26,8 +28,20 @@ pub(crate) fn parted(
     }
 }
 
-/// The proof that is in the checkpoint over an event that is here. Reads the events under it.
-fn stored(
+/// The checkpoint over an event that is here.
+pub(crate) fn covering(
+    context: &Context,
+    log: &Log,
+    offset: Offset,
+) -> Result<Option<Checkpoint>, Error> {
+    let next = context.logs.checkpoints(log.key, offset, 1)?.pop();
+    let next = next.and_then(|(_, bytes)| Checkpoint::decode(&bytes).ok());
+    Ok(next.filter(|it| it.from() <= offset))
+}
+
+/// The proof that is in the checkpoint over an event that is here, whose signature is false. Reads
+/// the events under it.
+pub(crate) fn stored(
     context: &Context,
     log: &Log,
     keys: &OperatorPublicKey,
@@ -38,38 +52,63 @@ fn stored(
     if head.frozen.is_some_and(|frozen| frozen <= offset) {
         return Ok(None);
     }
-    let covering = context.logs.checkpoints(log.key, offset, 1)?.pop();
-    let covering = covering.and_then(|(_, bytes)| Checkpoint::decode(&bytes).ok());
-    let kept = |it: &Checkpoint| it.from() <= offset && it.from() >= head.first;
-    let Some(checkpoint) = covering.filter(kept) else {
+    let event = context.logs.header_at(log, offset)?;
+    if event.is_none_or(|event| event.verify(keys).is_ok()) {
+        return Ok(None);
+    }
+    let kept = |it: &Checkpoint| it.from() >= head.first && it.to() <= head.next;
+    let Some(checkpoint) = covering(context, log, offset)?.filter(kept) else {
         return Ok(None);
     };
-    let (mut at, mut events) = (checkpoint.from(), Vec::new());
+    let (mut at, mut events) = (checkpoint.from(), Vec::with_capacity(CHECKPOINT_EVENTS_MAX));
     while at < checkpoint.to() {
         for run in context.logs.runs(log, at, PIECE_BYTES)? {
             at = run.next();
-            events.extend(run.events().map(|event| event.signed_header().clone()));
+            events.extend(run.events().map(|event| detached(event.signed_header())));
         }
     }
     events.retain(|event| event.header().offset < checkpoint.to());
     Ok(Evidence::within(&log.id, keys, &checkpoint, &events))
 }
 
-/// The proof that is in the checkpoint over an event and the events under it, as a peer sent them.
-pub(crate) fn sent(
-    log: &LogId,
-    keys: &OperatorPublicKey,
-    offset: Offset,
-    frames: Frames,
-) -> Option<Evidence> {
-    let covers = |it: &&Checkpoint| it.from() <= offset && offset < it.to();
-    let checkpoint = frames.checkpoints.iter().find(covers)?;
-    let mut events = Vec::new();
-    for frame in frames.runs {
-        let run = Run::decode(frame).ok()?;
-        events.extend(run.events().map(|event| event.signed_header().clone()));
+/// A header that does not keep the run in memory from which it came.
+fn detached(header: &SignedHeader) -> SignedHeader {
+    SignedHeader {
+        bytes: Bytes::copy_from_slice(&header.bytes),
+        ..header.clone()
     }
-    let range = checkpoint.from()..checkpoint.to();
-    events.retain(|event| range.contains(&event.header().offset));
-    Evidence::within(log, keys, checkpoint, &events)
+}
+
+/// Whose doing the false signature of an event is that a peer holds.
+#[derive(Debug)]
+pub(crate) enum Doing {
+    /// The producer signed a checkpoint over it, or broke its word before.
+    Proven(Box<Evidence>),
+    /// The producer may have: not all events under its checkpoint are held any more.
+    Open,
+    /// Nobody but the peer: whoever took the event holds the checkpoint over it, since both are
+    /// stored in one write and go together.
+    Lie,
+}
+
+/// Judges what a peer told of an event.
+pub(crate) fn weigh(log: &Log, keys: &OperatorPublicKey, offset: Offset, proof: Proof) -> Doing {
+    match proof {
+        Proof::Evidence(message) => {
+            let evidence = Evidence::decode(&codec::encode(&*message)).ok();
+            let speaks = |it: &Evidence| it.log() == &log.id && it.offset() <= offset;
+            match evidence.filter(speaks) {
+                Some(evidence) => Doing::Proven(Box::new(evidence)),
+                None => Doing::Lie,
+            }
+        }
+        Proof::Checkpoint(it) => {
+            let covers = it.log() == log.key && it.from() <= offset && offset < it.to();
+            match covers && it.verify(keys).is_ok() {
+                true => Doing::Open,
+                false => Doing::Lie,
+            }
+        }
+        Proof::Nothing => Doing::Lie,
+    }
 }

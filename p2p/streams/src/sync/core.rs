@@ -19,6 +19,7 @@ mod doubt;
 mod jump;
 mod pace;
 mod plan;
+mod probe;
 mod types;
 
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub(crate) use types::{
 use crate::{LogKey, Offset};
 
 use doubt::Doubt;
+use probe::Probe;
 
 /// All that is decided upon.
 #[derive(Debug)]
@@ -45,6 +47,8 @@ pub(crate) struct State {
     peers: BTreeMap<PeerId, Peer>,
     logs: BTreeMap<LogKey, Log>,
     fetches: BTreeMap<FetchId, Fetch>,
+    probes: BTreeMap<FetchId, Probe>,
+    /// The last that was given to a fetch or a probe.
     last_fetch: FetchId,
     /// Logs of which somebody claims more than is here.
     behind: BTreeSet<LogKey>,
@@ -52,6 +56,8 @@ pub(crate) struct State {
     turn: Option<LogKey>,
     /// Peers that left while they were cut off, and until when they are.
     cut_off: BTreeMap<PeerId, u64>,
+    /// The logs for which peers rest, or have rested: coming back changes nothing about it.
+    doubts: BTreeMap<(PeerId, LogKey), Doubt>,
     /// How long the last long answers took, in milliseconds.
     durations_ms: VecDeque<u64>,
     outputs: Vec<Output>,
@@ -74,10 +80,8 @@ struct Peer {
     asked: Extent,
     /// Nothing that it says is heard before: it sent what it must not.
     cut_off_until_ms: u64,
-    /// Bytes in a second of its last long answers.
+    /// Bytes in a second of its last long answers, or of its first one.
     rate: Option<u64>,
-    /// The logs for which it rests, or has rested.
-    doubts: BTreeMap<LogKey, Doubt>,
 }
 
 #[derive(Debug, Default)]
@@ -107,14 +111,20 @@ struct Fetch {
     to: Offset,
     stage: Stage,
     since_ms: u64,
+    brings: Brings,
+}
+
+/// Whether an answer brings events that were not here when its turn came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Brings {
+    New,
+    Known,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// The peer has been asked for a range.
     Asked,
-    /// The peer has been asked for one event, to compare it with ours.
-    Probing,
     /// The peer has been asked for events behind those that nobody holds any more.
     Jumping,
     /// The answer is here and waits for what comes before it.
@@ -126,7 +136,7 @@ enum Stage {
 impl Stage {
     /// Whether the peer has not answered yet.
     fn is_asked(self) -> bool {
-        matches!(self, Self::Asked | Self::Probing | Self::Jumping)
+        matches!(self, Self::Asked | Self::Jumping)
     }
 }
 
@@ -139,10 +149,12 @@ impl State {
             peers: BTreeMap::new(),
             logs: BTreeMap::new(),
             fetches: BTreeMap::new(),
+            probes: BTreeMap::new(),
             last_fetch: FetchId(0),
             behind: BTreeSet::new(),
             turn: None,
             cut_off: BTreeMap::new(),
+            doubts: BTreeMap::new(),
             durations_ms: VecDeque::new(),
             outputs: Vec::new(),
         }
@@ -162,7 +174,12 @@ impl State {
             Input::Failed { fetch, failure } => self.failed(fetch, failure),
             Input::Inserted { fetch, held } => self.inserted(fetch, held),
             Input::Refused { fetch, refusal } => self.refused(fetch, refusal),
-            Input::Suspect { peer, log, offset } => self.probe(peer, log, offset),
+            Input::Suspect {
+                peer,
+                log,
+                offset,
+                own,
+            } => self.suspect((peer, log), offset, own),
             Input::Unknown { peer } => self.ask_soon(peer),
             Input::Probed { fetch, finding } => self.probed(fetch, finding),
             Input::Tick => {}
@@ -207,13 +224,13 @@ impl State {
             asked: Extent::All,
             cut_off_until_ms,
             rate: None,
-            doubts: BTreeMap::new(),
         });
     }
 
     /// Forgets a peer. What it has answered already stays; what it has not is asked elsewhere.
     fn disconnected(&mut self, peer: PeerId) {
         self.cancel(|fetch| fetch.peer == peer && fetch.stage.is_asked());
+        self.cancel_probes(peer);
         if let Some(gone) = self.peers.remove(&peer) {
             if gone.cut_off_until_ms > self.now_ms {
                 let now = self.now_ms;
@@ -388,6 +405,10 @@ impl State {
             }
             if fetch.stage == Stage::Waiting {
                 fetch.stage = Stage::Inserting;
+                fetch.brings = match fetch.to > frontier {
+                    true => Brings::New,
+                    false => Brings::Known,
+                };
                 log.inserting.push_back(*id);
                 frontier = frontier.max(fetch.to);
                 self.outputs.push(Output::Insert { fetch: *id });
@@ -397,7 +418,7 @@ impl State {
 
     fn inserted(&mut self, id: FetchId, held: Held) {
         if let Some(fetch) = self.remove(id) {
-            if fetch.to > fetch.from {
+            if fetch.brings == Brings::New {
                 self.trust(fetch.peer, fetch.log);
             }
             self.held(fetch.log, held);
@@ -415,19 +436,12 @@ impl State {
             Refusal::Forged => self.cut_off(fetch.peer, Offence::Forged),
             Refusal::Malformed => self.cut_off(fetch.peer, Offence::Malformed),
             // The checkpoint over it tells whether its producer is to blame.
-            Refusal::Unsound { offset } => {
-                self.doubt(fetch.peer, fetch.log);
-                self.probe(fetch.peer, fetch.log, offset);
-            }
-            Refusal::Diverged => {
-                let log = self.logs.entry(fetch.log).or_default();
-                let held = log.held;
-                if let Some(last) = held.next.0.checked_sub(1) {
-                    self.probe(fetch.peer, fetch.log, Offset(last));
-                } else {
-                    self.cut_off(fetch.peer, Offence::Forged);
-                }
-            }
+            Refusal::Unsound { offset } => self.question(fetch.peer, fetch.log, offset),
+            // What stands before it is another event than ours.
+            Refusal::Diverged { offset } => match offset.0.checked_sub(1) {
+                Some(last) => self.question(fetch.peer, fetch.log, Offset(last)),
+                None => self.cut_off(fetch.peer, Offence::Forged),
+            },
             // Its producer's keys are not here: who claims the log tells them with all heights.
             Refusal::Keys => {
                 let until = self.now_ms + self.limits.heights_interval_ms;
@@ -444,50 +458,6 @@ impl State {
             }
         }
         self.insert_ready(fetch.log);
-        self.judge(fetch.log);
-    }
-
-    /// Asks a peer for an event that should be equal to ours and seems not to be.
-    fn probe(&mut self, peer: PeerId, log: LogKey, offset: Offset) {
-        let busy = self
-            .fetches
-            .values()
-            .any(|fetch| fetch.stage == Stage::Probing && (fetch.peer == peer || fetch.log == log));
-        let full = self.fetches.len() >= self.limits.fetches_max + self.limits.probes_max;
-        let Some(known) = self.heard(peer) else {
-            return;
-        };
-        // Until it is clear who is right, the peer is not asked for more of this log.
-        known.claims.remove(&log);
-        known.extent = Extent::All;
-        if !busy && !full {
-            known.in_flight += 1;
-            let fetch = self.start(peer, log, Range::one(offset), Stage::Probing);
-            self.outputs.push(Output::Probe {
-                fetch,
-                peer,
-                log,
-                offset,
-            });
-        }
-        self.judge(log);
-    }
-
-    fn probed(&mut self, id: FetchId, finding: Finding) {
-        let Some(fetch) = self.remove(id) else {
-            return;
-        };
-        match finding {
-            // The log was frozen, or left by its own producer: that is told by `Input::Log`.
-            Finding::Fork | Finding::Ahead => {
-                if let Some(known) = self.peers.get_mut(&fetch.peer) {
-                    known.heights_at_ms = known.heights_at_ms.map(|_| self.now_ms);
-                }
-            }
-            Finding::Lie => self.cut_off(fetch.peer, Offence::Forged),
-            Finding::Unsound => self.doubt(fetch.peer, fetch.log),
-            Finding::Nothing => self.blame(fetch.peer, Failure::Short),
-        }
         self.judge(fetch.log);
     }
 
@@ -548,6 +518,7 @@ impl State {
             }
         }
         self.cancel(|fetch| fetch.peer == peer && fetch.stage != Stage::Inserting);
+        self.cancel_probes(peer);
     }
 
     /// Cancels the fetches that `chosen` picks.

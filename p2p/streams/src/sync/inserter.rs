@@ -319,7 +319,7 @@ fn jump(context: &Context, log: &Arc<Log>, checked: Checked) -> Result<Offset, R
 fn refusal(log: &Log, error: &Error) -> Refusal {
     match error {
         Error::Gap { .. } | Error::Own { .. } | Error::Frozen { .. } => Refusal::Gap,
-        Error::Fork { .. } => Refusal::Diverged,
+        Error::Fork { offset, .. } => Refusal::Diverged { offset: *offset },
         // Its producer signed it. Who has dropped the event before could not see that.
         Error::Invalid(InvalidRun::Time { offset }) => Refusal::Unsound { offset: *offset },
         Error::Invalid(_) => Refusal::Forged,

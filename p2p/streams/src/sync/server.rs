@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use phytomer_wire::codec::{self, FrameError};
-use phytomer_wire::events::RUN_BYTES_MAX;
-use phytomer_wire::sync::{self as wire, Part, Question};
+use phytomer_wire::events::{Evidence, RUN_BYTES_MAX};
+use phytomer_wire::sync::{self as wire, EVIDENCE_MAX, Part, Question};
 use phytomer_wire::{ByteStream, Inbound, Offence};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::client::{CHECKPOINTS_MAX, Known};
 use super::context::Context;
-use super::convert;
+use super::{convert, convict, gossip};
 use crate::store::Log;
 use crate::{Error, Head, LogKey, Offset, Run};
 
@@ -116,6 +116,7 @@ async fn converse(server: &Server, stream: &mut ByteStream) -> Result<(), Broken
             match ask.question.ok_or(Broken::Question)? {
                 Question::Heights(request) => heights(server, stream, request).await,
                 Question::Range(request) => range(server, stream, request).await,
+                Question::Proof(request) => proof(server, stream, request).await,
             }
         };
         let answered = timeout(context.patience.answer * 2, answer).await;
@@ -159,11 +160,15 @@ async fn heights(
     let pages = told.chunks(wire::HEIGHTS_LOGS_MAX);
     // One page at least: it carries the revision.
     let pages = pages.chain(told.is_empty().then_some(told.as_slice()));
+    let mut evidence_max = EVIDENCE_MAX;
     for page in pages {
         let page = page.to_vec();
-        let parts = server.read(move |context| read_page(context, now, &page));
-        for part in parts.await? {
-            send(context, stream, part).await?;
+        let read = server.read(move |context| read_page(context, now, &page, evidence_max));
+        let (message, evidence) = read.await?;
+        evidence_max -= evidence.len();
+        send(context, stream, Part::Heights(message)).await?;
+        for proof in evidence {
+            send(context, stream, Part::Evidence(Box::new(proof))).await?;
         }
     }
     Ok(())
@@ -173,7 +178,8 @@ fn read_page(
     context: &Context,
     now: Known,
     page: &[(Offset, Arc<Log>)],
-) -> Result<Vec<Part>, Error> {
+    evidence_max: usize,
+) -> Result<(wire::Heights, Vec<Evidence>), Error> {
     let mut message = wire::Heights {
         session: now.session,
         revision: now.revision,
@@ -190,15 +196,14 @@ fn read_page(
         }
         message.logs.push(height(log, &head, *checkpointed));
         if head.frozen.is_some()
+            && evidence.len() < evidence_max
             && let Some(bytes) = context.logs.evidence_of(log.key)?
             && let Ok(proof) = codec::decode(&bytes)
         {
-            evidence.push(Part::Evidence(Box::new(proof)));
+            evidence.push(proof);
         }
     }
-    let mut parts = vec![Part::Heights(message)];
-    parts.append(&mut evidence);
-    Ok(parts)
+    Ok((message, evidence))
 }
 
 fn height(log: &Log, head: &Head, checkpointed: Offset) -> wire::Height {
@@ -257,6 +262,47 @@ async fn range(
         send(context, stream, Part::Checkpoint(message)).await?;
     }
     Ok(())
+}
+
+/// Tells whose doing the false signature of an event is.
+async fn proof(
+    server: &Server,
+    stream: &mut ByteStream,
+    request: wire::ProofRequest,
+) -> Result<(), Broken> {
+    let context = &server.context;
+    let key = convert::log_key(&request.log).map_err(|_| Broken::Question)?;
+    let offset = Offset(request.offset);
+    let Some(log) = context.logs.log(key) else {
+        return gone(context, stream, Offset(u64::MAX)).await;
+    };
+    let first = log.head().first;
+    if offset < first {
+        return gone(context, stream, first).await;
+    }
+    let read = server.read(move |context| read_proof(context, &log, offset));
+    if let Some(part) = read.await? {
+        send(context, stream, part).await?;
+    }
+    Ok(())
+}
+
+/// The proof of a false signature at or before an event, or what is left of it. It is looked for
+/// once: what is found is kept.
+fn read_proof(context: &Context, log: &Log, offset: Offset) -> Result<Option<Part>, Error> {
+    if let Some(keys) = context.keys.get(&context.logs, log.id.producer)?
+        && let Some(evidence) = convict::stored(context, log, &keys, offset)?
+    {
+        gossip::freeze(context, &evidence)?;
+    }
+    if log.head().frozen.is_some_and(|frozen| frozen <= offset)
+        && let Some(bytes) = context.logs.evidence_of(log.key)?
+    {
+        let proof = codec::decode(&bytes);
+        return Ok(proof.ok().map(|proof| Part::Evidence(Box::new(proof))));
+    }
+    let covering = convict::covering(context, log, offset)?;
+    Ok(covering.map(|checkpoint| Part::Checkpoint(checkpoint.to_wire())))
 }
 
 async fn gone(context: &Context, stream: &mut ByteStream, first: Offset) -> Result<(), Broken> {

@@ -67,7 +67,7 @@ impl Settling {
         match finding {
             // The log was left. The peer is asked again: there may be more such logs.
             Some(Finding::Ahead | Finding::Fork) => {}
-            Some(Finding::Lie | Finding::Unsound | Finding::Nothing) | None => {
+            Some(Finding::Lie | Finding::Unsound | Finding::Nothing(_)) | None => {
                 self.doubting.remove(&peer);
             }
         }

@@ -228,7 +228,7 @@ impl Chain {
         checked: Checked,
     ) -> Result<Insert, Refusal> {
         let mut after = self.clone();
-        let runs = after.take_runs(checked.runs)?;
+        let runs = after.take_runs(keys, checked.runs)?;
         let taken = after.take_checkpoints(checked.checkpoints);
         check_signatures(keys, &runs, &taken)?;
         let checkpoints = taken.iter().map(|taken| (taken.to(), taken.encode()));
@@ -244,6 +244,7 @@ impl Chain {
     /// The runs without what is here already and what must not come.
     fn take_runs(
         &mut self,
+        keys: &OperatorPublicKey,
         runs: Vec<(VerifiedRun, Vec<Mark>)>,
     ) -> Result<Vec<VerifiedRun>, Refusal> {
         let mut taken = Vec::with_capacity(runs.len());
@@ -256,7 +257,7 @@ impl Chain {
             }
             // Behind a gap the event before is not known.
             if run.previous != self.last_hash && self.last_hash != EventHash::ZERO {
-                return Err(Refusal::Diverged);
+                return Err(diverged(keys, &run));
             }
             self.next = run.run().next();
             self.last_hash = run.last_hash;
@@ -329,6 +330,17 @@ impl Chain {
                 .last()
                 .is_some_and(|last| last.hash == checkpoint.last())
             && checkpoint::root(&leaves) == Some(checkpoint.root())
+    }
+}
+
+/// What is held against who sent a run that does not go on from ours: only what its producer signed
+/// parts anybody.
+fn diverged(keys: &OperatorPublicKey, run: &VerifiedRun) -> Refusal {
+    let offset = run.run().first();
+    let first = run.run().events().next();
+    match first.map(|event| event.signed_header().verify(keys)) {
+        Some(Ok(())) => Refusal::Diverged { offset },
+        _ => Refusal::Unsound { offset },
     }
 }
 

@@ -1,13 +1,15 @@
 //! What joins the nodes of a process.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::MemoryNetwork;
-use crate::{ContentKey, Gossip, Inbound, PeerEvent, PeerId, Protocol, Request, Topic};
+use super::line::Line;
+use crate::{ContentKey, Gossip, Inbound, Origin, PeerEvent, PeerId, Protocol, Request, Topic};
 
 /// How two nodes are joined.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -16,6 +18,8 @@ pub struct Link {
     pub latency: Duration,
     /// Share of gossip messages that are lost, 0 to 1, spread evenly.
     pub gossip_loss: f64,
+    /// Bytes a second that all streams together carry each way; as many as they can where absent.
+    pub stream_bytes_per_s: Option<NonZeroU64>,
 }
 
 impl Default for Link {
@@ -23,6 +27,7 @@ impl Default for Link {
         Self {
             latency: Duration::from_millis(1),
             gossip_loss: 0.0,
+            stream_bytes_per_s: None,
         }
     }
 }
@@ -38,6 +43,9 @@ pub(super) struct State {
     cut: BTreeSet<(PeerId, PeerId)>,
     links: HashMap<(PeerId, PeerId), Link>,
     link: Link,
+    /// Those of limited speed, each way.
+    lines: HashMap<(PeerId, PeerId), Line>,
+    origins: HashMap<PeerId, Origin>,
     /// Counts gossip messages for each link, so that losses are spread without randomness.
     sent: HashMap<(PeerId, PeerId), u64>,
     pub(super) providers: BTreeMap<ContentKey, BTreeSet<PeerId>>,
@@ -54,6 +62,8 @@ impl Default for State {
             cut: BTreeSet::new(),
             links: HashMap::new(),
             link: Link::default(),
+            lines: HashMap::new(),
+            origins: HashMap::new(),
             sent: HashMap::new(),
             providers: BTreeMap::new(),
             provided_max: usize::MAX,
@@ -113,6 +123,11 @@ impl Fabric {
         self.lock().links.insert(pair(a, b), link);
     }
 
+    /// Says where a node is; all are in one local network otherwise.
+    pub fn set_origin(&self, peer: PeerId, origin: Origin) {
+        self.lock().origins.insert(peer, origin);
+    }
+
     /// Changes how many contents one node can provide.
     pub fn set_provided_max(&self, contents: usize) {
         self.lock().provided_max = contents;
@@ -166,6 +181,17 @@ impl State {
 
     pub(super) fn link(&self, a: PeerId, b: PeerId) -> Link {
         self.links.get(&pair(a, b)).copied().unwrap_or(self.link)
+    }
+
+    pub(super) fn origin(&self, peer: PeerId) -> Origin {
+        self.origins.get(&peer).copied().unwrap_or(Origin::Local)
+    }
+
+    /// What streams pass from `from` to `to`, where their speed is limited.
+    pub(super) fn line(&mut self, from: PeerId, to: PeerId) -> Option<Line> {
+        let bytes_per_s = self.link(from, to).stream_bytes_per_s?;
+        let line = self.lines.entry((from, to)).or_default();
+        Some(line.at(bytes_per_s))
     }
 
     /// Whether the next gossip message from `from` to `to` is lost.

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::Fabric;
 use super::fabric::Ports;
+use super::{Fabric, line};
 use crate::{
     ByteStream, ContentKey, Direction, Gossip, Inbound, KeyExchange, MESSAGE_BYTES_MAX, Network,
     NetworkError, Offence, Peer, PeerEvent, PeerId, Protocol, REQUEST_BYTES_MAX,
@@ -223,9 +223,18 @@ impl Network for MemoryNetwork {
             .get(&peer)
             .and_then(|ports| ports.streams.get(&protocol).cloned())
             .ok_or(NetworkError::Unsupported { peer, protocol })?;
-        let (ours, theirs) = tokio::io::duplex(STREAM_BYTES);
+        let (ours, mut theirs) = tokio::io::duplex(STREAM_BYTES);
+        let origin = self.fabric.lock().origin(self.peer);
+        let there = self.fabric.lock().line(self.peer, peer);
+        let back = self.fabric.lock().line(peer, self.peer);
+        if let (Some(there), Some(back)) = (there, back) {
+            let (middle, far) = tokio::io::duplex(STREAM_BYTES);
+            let near = std::mem::replace(&mut theirs, far);
+            tokio::spawn(line::join((near, middle), there, back));
+        }
         let inbound = Inbound {
             from: self.peer,
+            origin,
             stream: Box::new(theirs),
         };
         acceptor
@@ -284,6 +293,8 @@ fn check_len(len: usize, max: usize) -> Result<(), NetworkError> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU64;
+
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
@@ -365,6 +376,40 @@ mod tests {
             count += 1;
         }
         assert_eq!(count, 75);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_streams_of_a_slow_link_share_its_speed() {
+        let fabric = Fabric::new();
+        let (a, b) = (fabric.join(peer(1)), fabric.join(peer(2)));
+        fabric.set_link(Link {
+            stream_bytes_per_s: NonZeroU64::new(100_000),
+            ..Link::default()
+        });
+        let mut inbound = b.accept(PING).await.unwrap();
+        let start = tokio::time::Instant::now();
+        let mut senders = Vec::new();
+        for _ in 0..2 {
+            let mut stream = a.open_stream(peer(2), PING).await.unwrap();
+            senders.push(tokio::spawn(async move {
+                stream.write_all(&[1; 500_000]).await.unwrap();
+                stream.shutdown().await.unwrap();
+            }));
+        }
+        let mut receivers = Vec::new();
+        for _ in 0..2 {
+            let mut stream = inbound.recv().await.unwrap().stream;
+            receivers.push(tokio::spawn(async move {
+                let mut received = Vec::new();
+                stream.read_to_end(&mut received).await.unwrap();
+                assert_eq!(received.len(), 500_000);
+            }));
+        }
+        for task in senders.into_iter().chain(receivers) {
+            task.await.unwrap();
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        assert!((10.0..11.0).contains(&seconds), "{seconds}");
     }
 
     #[tokio::test(start_paused = true)]

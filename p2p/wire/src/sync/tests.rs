@@ -53,6 +53,14 @@ fn questions_have_these_bytes() {
         hex_of(&ask(range)),
         format!("122b0a20{}10011802200328ac02", "02".repeat(32))
     );
+    let proof = Question::Proof(ProofRequest {
+        log: hash(2),
+        offset: 300,
+    });
+    assert_eq!(
+        hex_of(&ask(proof)),
+        format!("1a250a20{}10ac02", "02".repeat(32))
+    );
 }
 
 #[test]
@@ -175,10 +183,24 @@ fn the_largest_of_each_fits() {
     };
     fits(Part::Heights(heights));
     fits(Part::Run(Bytes::from(vec![0; RUN_BYTES_MAX])));
-    fits(Part::Checkpoint(Checkpoint {
+    let checkpoint = Checkpoint {
         body: Bytes::from(vec![0; CheckpointBody::BYTES_MAX]),
         signature: Bytes::from(vec![0; 3373]),
-    }));
+    };
+    fits(Part::Checkpoint(checkpoint.clone()));
+    let header = SignedHeader {
+        header: Bytes::from(vec![0; 256]),
+        signature: Bytes::from(vec![0; 64]),
+    };
+    fits(Part::Evidence(Box::new(Evidence {
+        stream: "x".repeat(64),
+        epoch: u64::MAX,
+        producer: keys.clone(),
+        first: Some(header),
+        second: None,
+        checkpoint: Some(checkpoint),
+        path: Bytes::from(vec![0; 8 * 32]),
+    })));
     let gossip = codec::encode(&EventGossip {
         news: Some(News::Events(Events {
             log: Some(name),
@@ -229,6 +251,41 @@ fn logs_and_keys_are_counted_before_they_are_parsed() {
     assert!(invalid(answer(&mixed)));
     let large = answer(&vec![0; HEIGHTS_BYTES_MAX + 1]);
     assert!(matches!(decode(large), Err(DecodeError::TooLarge { .. })));
+}
+
+/// What is kept of an answer keeps the memory of all of it: no part is larger than its kind may be,
+/// and nothing stands beside it.
+#[test]
+fn a_part_is_no_larger_than_its_kind_and_alone() {
+    let part = |number: u8, len: usize| {
+        let mut bytes = vec![number << 3 | 2];
+        prost::encoding::encode_varint(len as u64, &mut bytes);
+        bytes.resize(bytes.len() + len, 0);
+        bytes
+    };
+    let decode = |bytes: Vec<u8>| codec::decode::<Answer>(&Bytes::from(bytes));
+    let limits = [
+        (1, HEIGHTS_BYTES_MAX),
+        (3, Checkpoint::BYTES_MAX),
+        (6, Evidence::BYTES_MAX),
+        (4, Ask::BYTES_MAX),
+        (5, Ask::BYTES_MAX),
+    ];
+    for (number, max) in limits {
+        let too_large = decode(part(number, max + 1));
+        assert!(
+            matches!(too_large, Err(DecodeError::TooLarge { .. })),
+            "{number}: {too_large:?}"
+        );
+    }
+    let run = Part::Run(Bytes::from_static(b"ab"));
+    let run = codec::encode(&Answer { part: Some(run) });
+    let alone = decode(run.to_vec());
+    assert!(alone.is_ok(), "{alone:?}");
+    for beside in [part(2, 2), part(9, 100)] {
+        let both = decode([run.as_ref(), beside.as_slice()].concat());
+        assert!(matches!(both, Err(DecodeError::Invalid { .. })), "{both:?}");
+    }
 }
 
 proptest! {

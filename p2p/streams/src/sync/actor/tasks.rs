@@ -6,21 +6,18 @@ use phytomer_pqc::OperatorPublicKey;
 use phytomer_wire::{Gossip, PeerId, Verdict, codec};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
 
 use super::{Event, Told};
-use crate::checkpoint::CHECKPOINT_EVENTS_MAX;
 use crate::store::Log;
 use crate::sync::client::{self, Frames, Heights, Known};
 use crate::sync::context::Context;
+use crate::sync::convict::Doing;
 use crate::sync::core::{Answer, Failure, FetchId, Finding, Range, Refusal};
 use crate::sync::gossip::{self, Heard};
 use crate::sync::verify::Checked;
 use crate::sync::{convert, convict};
 use crate::{Error, EventHash, Evidence, LogKey, Offset, Origin, Run, SignedHeader, Streams};
-
-/// Bytes of events that are fetched to prove what their producer did: all under one checkpoint,
-/// where they are of usual size.
-const PROOF_BYTES_MAX: usize = 4 << 20;
 
 /// Judges gossip, one message after the other.
 pub(super) async fn judge(
@@ -233,20 +230,9 @@ type Found = (Finding, Option<Evidence>);
 
 async fn find(probe: &Probe) -> Finding {
     let context = &probe.context;
-    let found = match ask_one(probe).await {
-        Ok(theirs) => {
-            let compare = |context: &Context, log: &Log, keys: &OperatorPublicKey, offset| {
-                compare(context, (log, keys), offset, theirs)
-            };
-            match look(probe, compare).await {
-                // The checkpoint over it shows whose doing that is.
-                Ok((Finding::Unsound, _)) => convict(probe).await,
-                found => found,
-            }
-        }
-        Err(finding) => return finding,
-    };
-    match found {
+    // The peer has as long for all that it is asked as it may be silent.
+    let deadline = Instant::now() + context.patience.stall;
+    match compare(probe, deadline).await {
         Ok((finding, evidence)) => {
             if let Some(news) = evidence.as_ref().and_then(gossip::evidence_news) {
                 gossip::publish(context, news).await;
@@ -255,84 +241,105 @@ async fn find(probe: &Probe) -> Finding {
         }
         Err(error) => {
             tracing::warn!(%error, "an event could not be compared");
-            Finding::Nothing
+            Finding::Nothing(Failure::Short)
         }
     }
 }
 
+async fn compare(probe: &Probe, deadline: Instant) -> Result<Found, Error> {
+    let theirs = match by(deadline, ask_one(probe)).await {
+        Ok(theirs) => theirs,
+        Err(failure) => return Ok((Finding::Nothing(failure), None)),
+    };
+    let compared = look(probe, move |context, (log, keys), offset| {
+        compare_one(context, (log, keys), offset, theirs)
+    });
+    match compared.await? {
+        Compared::Found(finding, evidence) => Ok((finding, evidence.map(|it| *it))),
+        // The checkpoint over it shows whose doing that is.
+        Compared::Unsigned => convict(probe, deadline).await,
+    }
+}
+
+/// What a peer answers until then.
+async fn by<T>(
+    deadline: Instant,
+    answer: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let answer = timeout_at(deadline, answer).await;
+    answer.unwrap_or(Err(Failure::Timeout))
+}
+
 /// Asks for the one event.
-async fn ask_one(probe: &Probe) -> Result<Option<SignedHeader>, Finding> {
+async fn ask_one(probe: &Probe) -> Result<Option<SignedHeader>, Failure> {
+    let (context, from) = (&probe.context, (probe.peer, probe.log));
     let range = Range::one(probe.offset);
-    let frames = ask(probe, range, 1).await;
-    let (frames, _) = frames.map_err(|_| Finding::Nothing)?;
-    let run = frames.runs.into_iter().next().ok_or(Finding::Nothing)?;
+    let frames = client::range(&*context.network, from, range, 1, context.patience).await;
+    let (frames, _) = frames?;
+    let run = frames.runs.into_iter().next().ok_or(Failure::Short)?;
     let event = Run::decode(run).ok().and_then(|run| run.events().next());
     Ok(event.map(|event| event.signed_header().clone()))
 }
 
-async fn ask(
-    probe: &Probe,
-    range: Range,
-    bytes_max: usize,
-) -> Result<(Frames, Option<Failure>), Failure> {
-    let context = &probe.context;
-    let from = (probe.peer, probe.log);
-    client::range(&*context.network, from, range, bytes_max, context.patience).await
-}
-
 /// Looks into a log and at its producer's keys, on a blocking thread.
-async fn look(
+async fn look<T: Send + 'static>(
     probe: &Probe,
-    work: impl FnOnce(&Context, &Log, &OperatorPublicKey, Offset) -> Result<Found, Error>
-    + Send
-    + 'static,
-) -> Result<Found, Error> {
-    let (context, log, offset) = (Arc::clone(&probe.context), probe.log, probe.offset);
+    work: impl FnOnce(&Context, (&Log, &OperatorPublicKey), Offset) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let (context, key, offset) = (Arc::clone(&probe.context), probe.log, probe.offset);
     let looked = spawn_blocking(move || {
-        let known = context.logs.known(log);
-        let log = known.ok_or(Error::UnknownLog { log })?;
-        match context.keys.get(&context.logs, log.id.producer)? {
-            Some(keys) => work(&context, &log, &keys, offset),
-            None => Ok((Finding::Nothing, None)),
-        }
+        let unknown = || Error::UnknownLog { log: key };
+        let log = context.logs.known(key).ok_or_else(unknown)?;
+        let keys = context.keys.get(&context.logs, log.id.producer)?;
+        work(&context, (&log, &keys.ok_or_else(unknown)?), offset)
     });
     looked.await.map_err(|error| Error::Internal {
         what: error.to_string(),
     })?
 }
 
+/// What a look at two events has found.
+enum Compared {
+    Found(Finding, Option<Box<Evidence>>),
+    /// The peer's is not signed by the producer.
+    Unsigned,
+}
+
 /// Compares a peer's event with ours; a proof where they are two, or ours is not signed.
-fn compare(
+fn compare_one(
     context: &Context,
     (log, keys): (&Log, &OperatorPublicKey),
     offset: Offset,
     theirs: Option<SignedHeader>,
-) -> Result<Found, Error> {
+) -> Result<Compared, Error> {
+    let found = |finding| Ok(Compared::Found(finding, None));
     let fits = |it: &SignedHeader| it.header().log == log.key && it.header().offset == offset;
     let Some(theirs) = theirs.filter(fits) else {
-        return Ok((Finding::Lie, None));
+        return found(Finding::Lie);
     };
-    let ours = context.logs.header_at(log, offset)?;
-    if ours
-        .as_ref()
-        .is_some_and(|ours| ours.as_bytes() == theirs.as_bytes())
-    {
-        return Ok((Finding::Lie, None));
-    }
-    if theirs.verify(keys).is_err() {
-        return Ok((Finding::Unsound, None));
-    }
-    let Some(ours) = ours else {
-        let own = context.logs.origin(log) == Origin::Own;
-        return Ok(match own && offset >= log.head().next {
-            true => (Finding::Ahead, None),
-            false => (Finding::Unsound, None),
-        });
+    let own = context.logs.origin(log) == Origin::Own;
+    let evidence = if theirs.verify(keys).is_err() {
+        // Nobody else signs checkpoints of an own log, and this node none over what is unsigned.
+        if own {
+            return found(Finding::Lie);
+        }
+        match convict::stored(context, log, keys, offset)? {
+            None => return Ok(Compared::Unsigned),
+            proven => proven,
+        }
+    } else {
+        match context.logs.header_at(log, offset)? {
+            Some(ours) if ours.as_bytes() == theirs.as_bytes() => return found(Finding::Lie),
+            Some(ours) => convict::parted(context, log, keys, (ours, theirs))?,
+            None if own && offset >= log.head().next => return found(Finding::Ahead),
+            None => None,
+        }
     };
-    Ok(match convict::parted(context, log, keys, (ours, theirs))? {
-        Some(evidence) => freeze(context, evidence)?,
-        None => (Finding::Unsound, None),
-    })
+    match evidence {
+        Some(evidence) => freeze(context, evidence)
+            .map(|(finding, news)| Compared::Found(finding, news.map(Box::new))),
+        None => found(Finding::Unsound),
+    }
 }
 
 /// Keeps a proof; it is news where it was not known.
@@ -341,32 +348,25 @@ fn freeze(context: &Context, evidence: Evidence) -> Result<Found, Error> {
     Ok((Finding::Fork, new.then_some(evidence)))
 }
 
-/// Asks for the checkpoint over an event whose signature is false, and the events under it: together
-/// they prove that the producer signed it all the same.
-async fn convict(probe: &Probe) -> Result<Found, Error> {
-    let before = CHECKPOINT_EVENTS_MAX as u64 - 1;
-    let mut range = Range {
-        from: Offset(probe.offset.0.saturating_sub(before)),
-        to: probe.offset.next(),
-        checkpoints_after: probe.offset,
+/// Asks for the proof that a false signature is the doing of its producer.
+async fn convict(probe: &Probe, deadline: Instant) -> Result<Found, Error> {
+    let (context, from) = (&probe.context, (probe.peer, probe.log));
+    let proof = client::proof(&*context.network, from, probe.offset, context.patience);
+    let proof = match by(deadline, proof).await {
+        Ok(proof) => proof,
+        // It was there a moment ago, but events are dropped at any moment.
+        Err(Failure::Gone { .. }) => return Ok((Finding::Unsound, None)),
+        Err(failure) => return Ok((Finding::Nothing(failure), None)),
     };
-    let mut frames = ask(probe, range, PROOF_BYTES_MAX).await;
-    if let Err(Failure::Gone { first }) = frames
-        && first <= probe.offset
-    {
-        range.from = first;
-        frames = ask(probe, range, PROOF_BYTES_MAX).await;
-    }
-    let Ok((frames, _)) = frames else {
-        return Ok((Finding::Unsound, None));
-    };
-    let prove = |context: &Context, log: &Log, keys: &OperatorPublicKey, offset| match convict::sent(
-        &log.id, keys, offset, frames,
-    ) {
-        Some(evidence) => freeze(context, evidence),
-        None => Ok((Finding::Unsound, None)),
-    };
-    look(probe, prove).await
+    look(
+        probe,
+        move |context, (log, keys), offset| match convict::weigh(log, keys, offset, proof) {
+            Doing::Proven(evidence) => freeze(context, *evidence),
+            Doing::Open => Ok((Finding::Unsound, None)),
+            Doing::Lie => Ok((Finding::Lie, None)),
+        },
+    )
+    .await
 }
 
 /// Leaves an own log of which peers hold more than this disk: it goes on in a new one.

@@ -4,7 +4,7 @@
 //! a while in which nobody holds what comes next, the events that somebody claims instead are
 //! fetched; only once their producer's signatures are verified does the log go on from them.
 
-use super::{Answer, Failure, FetchId, Output, Stage, State};
+use super::{Answer, Brings, Failure, FetchId, Output, Stage, State};
 use crate::{LogKey, Offset};
 
 impl State {
@@ -42,7 +42,7 @@ impl State {
         }
         let candidates = self.peers.iter().filter_map(|(id, peer)| {
             let claim = peer.claims.get(&key)?;
-            let rested = peer.is_rested(&key, self.now_ms);
+            let rested = self.is_rested(*id, key);
             let free = peer.in_flight < peer.fetches_max(&self.limits);
             (rested && free && claim.first > end).then_some((claim.first, *id, claim.next))
         });
@@ -90,6 +90,7 @@ impl State {
         }
         if let Some(fetch) = self.fetches.get_mut(&id) {
             fetch.stage = Stage::Inserting;
+            fetch.brings = Brings::New;
             fetch.to = answer.next;
         }
         if let Some(known) = self.peers.get_mut(&peer) {

@@ -43,8 +43,10 @@ impl State {
                 self.durations_ms.pop_front();
             }
         }
-        if (long || slow)
-            && let Some(known) = self.peers.get_mut(&peer)
+        // The first answer counts however short it is: else who gives short ones alone would stay
+        // ahead of those whose rate is known.
+        if let Some(known) = self.peers.get_mut(&peer)
+            && (long || slow || known.rate.is_none())
         {
             let before = known.rate.unwrap_or(rate);
             known.rate = Some((before / 4).saturating_mul(3).saturating_add(rate / 4));
@@ -109,7 +111,7 @@ impl State {
         self.peers.iter().any(|(id, peer)| {
             let claim = peer.claims.get(&fetch.log);
             *id != fetch.peer
-                && peer.is_rested(&fetch.log, self.now_ms)
+                && self.is_rested(*id, fetch.log)
                 && peer.in_flight < peer.fetches_max(&self.limits)
                 && claim.is_some_and(|it| it.first <= fetch.from && it.next > fetch.from)
         })

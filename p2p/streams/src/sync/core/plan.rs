@@ -6,7 +6,7 @@ use std::ops::Bound;
 
 use phytomer_wire::PeerId;
 
-use super::{Claim, Fetch, FetchId, Output, Own, Peer, Range, Stage, State};
+use super::{Brings, Claim, Fetch, FetchId, Output, Own, Peer, Range, Stage, State};
 use crate::checkpoint::CHECKPOINT_EVENTS_MAX;
 use crate::{LogKey, Offset};
 
@@ -148,6 +148,7 @@ impl State {
             to: range.to,
             stage,
             since_ms: self.now_ms,
+            brings: Brings::Known,
         };
         self.fetches.insert(self.last_fetch, fetch);
         self.last_fetch
@@ -179,7 +180,7 @@ impl State {
         let idle = log.fetches.is_empty();
         let candidates = self.peers.iter().filter_map(|(id, peer)| {
             let claim = peer.claims.get(&key)?;
-            let rested = peer.is_rested(&key, self.now_ms);
+            let rested = self.is_rested(*id, key);
             let free = peer.in_flight < peer.fetches_max(&self.limits);
             let more = claim.next > from && claim.first <= from;
             // Checkpoints over events that are here: worth asking for when nothing else is.
@@ -192,9 +193,9 @@ impl State {
         // Whoever is doubted or fails is asked where nobody else has time; of the others, the idlest
         // and fastest.
         // What a peer claims beyond the range is no reason to ask it.
-        let rank = |peer: &Peer| {
+        let rank = |id: PeerId, peer: &Peer| {
             let rate = Reverse(peer.rate.unwrap_or(u64::MAX));
-            let doubted = peer.doubts.contains_key(&key);
+            let doubted = self.doubts.contains_key(&(id, key));
             (
                 doubted,
                 peer.failures > 0,
@@ -204,7 +205,7 @@ impl State {
             )
         };
         candidates
-            .min_by_key(|(_, peer, _)| rank(peer))
+            .min_by_key(|(id, peer, _)| rank(**id, peer))
             .map(|(id, _, claim)| (*id, *claim))
     }
 }

@@ -1,3 +1,4 @@
+mod doubts;
 mod world;
 
 use std::collections::BTreeMap;
@@ -171,7 +172,14 @@ fn claims_that_are_dropped_while_heights_are_on_their_way_are_told_again() {
     state.step(20_000, told(0));
     assert_eq!(asked_for(&mut state, 40_000), Some(Extent::Changes));
     let (log, offset) = (log(0), Offset(9));
-    state.step(40_001, Input::Suspect { peer, log, offset });
+    let own = Own::No;
+    let suspect = Input::Suspect {
+        peer,
+        log,
+        offset,
+        own,
+    };
+    state.step(40_001, suspect);
     let claims = Vec::new();
     state.step(40_002, Input::Heights { peer, claims });
     assert_eq!(asked_for(&mut state, 60_000), Some(Extent::All));
@@ -219,131 +227,6 @@ fn a_log_whose_producers_keys_are_missing_rests_until_they_are_told() {
     );
     assert_eq!(state.step(1_000, told(5)), []);
     assert_eq!(state.step(2 * LIMITS.heights_interval_ms, told(5)).len(), 1);
-}
-
-fn fetches(outputs: &[Output]) -> Vec<(PeerId, LogKey)> {
-    let fetches = outputs.iter().filter_map(|output| match output {
-        Output::Fetch { peer, log, .. } => Some((*peer, *log)),
-        _ => None,
-    });
-    fetches.collect()
-}
-
-fn told_by(number: u8, logs: &[(u8, u64)]) -> Input {
-    let claim = |next| Claim {
-        next: Offset(next),
-        ..Claim::default()
-    };
-    let claims = logs.iter().map(|(key, next)| (log(*key), claim(*next)));
-    Input::Heights {
-        peer: peer(number),
-        claims: claims.collect(),
-    }
-}
-
-/// Two logs of which nothing is here, and these peers.
-fn two_logs(peers: &[u8]) -> State {
-    let mut state = State::new(LIMITS);
-    let held = Held::default();
-    for key in [0, 1] {
-        state.step(
-            0,
-            Input::Log {
-                log: log(key),
-                held,
-            },
-        );
-    }
-    for number in peers {
-        state.step(0, Input::Connected(peer(*number)));
-    }
-    state
-}
-
-const UNSOUND: Refusal = Refusal::Unsound { offset: Offset(2) };
-
-#[test]
-fn who_hands_on_a_false_signature_rests_for_that_log_alone_and_longer_each_time() {
-    let mut state = two_logs(&[1]);
-    let mut fetch = FetchId(1);
-    assert_eq!(state.step(0, told_by(1, &[(0, 5)])).len(), 1);
-    let (mut now_ms, mut rests) = (0, Vec::new());
-    for _ in 0..20 {
-        let began_ms = now_ms;
-        state.step(now_ms, answered(fetch, 0, 5, 500));
-        let refusal = UNSOUND;
-        let outputs = state.step(now_ms, Input::Refused { fetch, refusal });
-        let probe = outputs.iter().find_map(|output| match output {
-            Output::Probe { fetch, offset, .. } if *offset == Offset(2) => Some(*fetch),
-            _ => None,
-        });
-        let (fetch_, finding) = (probe.unwrap(), Finding::Unsound);
-        let fetch_again = Input::Probed {
-            fetch: fetch_,
-            finding,
-        };
-        let mut outputs = [outputs, state.step(now_ms, fetch_again)].concat();
-        // It claims as much as before.
-        outputs.extend(state.step(now_ms, told_by(1, &[(0, 5)])));
-        while fetches(&outputs).is_empty() {
-            assert!(!outputs.iter().any(|it| matches!(it, Output::Report { .. })));
-            now_ms += 250;
-            outputs = state.step(now_ms, Input::Tick);
-        }
-        fetch = state.last_fetch;
-        rests.push(now_ms - began_ms);
-    }
-    assert_eq!(rests[..4], [500, 1_000, 2_000, 4_000]);
-    assert_eq!(rests[19], 60 * LIMITS.block_ms);
-}
-
-#[test]
-fn who_rests_for_one_log_is_asked_for_the_others() {
-    let mut state = two_logs(&[1]);
-    let fetch = FetchId(1);
-    assert_eq!(state.step(0, told_by(1, &[(0, 5)])).len(), 1);
-    state.step(1, answered(fetch, 0, 5, 500));
-    let refusal = UNSOUND;
-    state.step(1, Input::Refused { fetch, refusal });
-    let outputs = state.step(1, told_by(1, &[(0, 5), (1, 5)]));
-    assert_eq!(fetches(&outputs), [(peer(1), log(1))]);
-}
-
-#[test]
-fn what_one_peer_sent_unsigned_is_asked_of_another_at_once() {
-    let mut state = two_logs(&[1]);
-    let fetch = FetchId(1);
-    assert_eq!(state.step(0, told_by(1, &[(0, 5)])).len(), 1);
-    state.step(0, Input::Connected(peer(2)));
-    assert_eq!(fetches(&state.step(0, told_by(2, &[(0, 5)]))), []);
-    state.step(1, answered(fetch, 0, 5, 500));
-    let refusal = UNSOUND;
-    let outputs = state.step(1, Input::Refused { fetch, refusal });
-    assert_eq!(fetches(&outputs), [(peer(2), log(0))]);
-    assert!(!outputs.iter().any(|it| matches!(it, Output::Report { .. })));
-}
-
-#[test]
-fn peers_that_send_what_is_not_signed_hold_up_nobody() {
-    let logs = [(0, 0, 30_000), (1, 0, 30_000), (2, 0, 30_000)];
-    let honest = node(Manner::Honest, &logs);
-    let mut alone = world_of(vec![honest.clone()], 3);
-    alone.connect(peer(1));
-    let mut among = world_of(vec![node(Manner::Unsigning, &logs); 4], 3);
-    among.nodes.insert(peer(9), honest);
-    for number in [1, 2, 3, 4, 9] {
-        among.connect(peer(number));
-    }
-    let whole = |world: &mut World| {
-        let done = |world: &World| (0..3).all(|key| world.store[&log(key)] == 30_000);
-        while !done(world) && world.now_ms < 600_000 {
-            world.run(100);
-        }
-        world.now_ms
-    };
-    let (alone_ms, among_ms) = (whole(&mut alone), whole(&mut among));
-    assert!(among_ms < 3 * alone_ms, "{among_ms} ms, else {alone_ms} ms");
-    assert_eq!(among.reports, []);
 }
 
 #[test]
@@ -499,6 +382,9 @@ fn manner() -> impl Strategy<Value = Manner> {
         3 => Just(Manner::Honest),
         1 => Just(Manner::Forger),
         1 => Just(Manner::Unsigning),
+        1 => Just(Manner::Staller),
+        1 => Just(Manner::Parter),
+        1 => Just(Manner::Fickle),
         1 => Just(Manner::Mute),
         1 => Just(Manner::Boaster),
         1 => Just(Manner::Babbler),
@@ -533,7 +419,8 @@ proptest! {
                         let most = whole.entry(log(key)).or_default();
                         *most = next.max(*most);
                     }
-                    if matches!(manner, Manner::Honest | Manner::Boaster | Manner::Slow) {
+                    let holds = matches!(manner, Manner::Slow | Manner::Fickle);
+                    if holds || matches!(manner, Manner::Honest | Manner::Boaster) {
                         let most = sound.entry(log(key)).or_default();
                         *most = next.max(*most);
                     }

@@ -11,7 +11,7 @@ pub(crate) struct Limits {
     pub(crate) fetches_max: usize,
     /// Fetches at once that one peer has not answered yet.
     pub(crate) fetches_per_peer_max: usize,
-    /// Probes at once, beside the fetches.
+    /// Probes of others' logs at once, which have places beside those of fetches.
     pub(crate) probes_max: usize,
     /// Bytes of events to ask for in one fetch.
     pub(crate) fetch_bytes: u64,
@@ -19,6 +19,10 @@ pub(crate) struct Limits {
     pub(crate) claims_max: usize,
     /// Peers that are remembered as cut off after they left.
     pub(crate) cut_off_max: usize,
+    /// Logs for which peers rest, of all peers, whether they are here or not.
+    pub(crate) doubts_max: usize,
+    /// Logs for which one peer rests; with more it rests as a whole.
+    pub(crate) doubts_per_peer_max: usize,
     /// How often a peer is asked for its heights.
     pub(crate) heights_interval_ms: u64,
     /// How long a peer rests after a first failure; each further one doubles it.
@@ -34,7 +38,7 @@ pub(crate) struct Limits {
     pub(crate) rate_min: u64,
 }
 
-/// Names a fetch.
+/// Names a fetch or a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct FetchId(pub(crate) u64);
 
@@ -133,8 +137,8 @@ pub(crate) enum Refusal {
     /// The event at `offset` is not as its producer should have made it. Its sender may have taken it
     /// in good faith.
     Unsound { offset: Offset },
-    /// It goes on from another event than ours.
-    Diverged,
+    /// Its event at `offset`, which its producer signed, goes on from another one than ours.
+    Diverged { offset: Offset },
     /// Something before it is missing.
     Gap,
     /// The producer's public keys are not here.
@@ -154,8 +158,8 @@ pub(crate) enum Finding {
     Lie,
     /// It is not clear who was wrong: the peer, or the producer.
     Unsound,
-    /// The peer did not answer.
-    Nothing,
+    /// It was not found out.
+    Nothing(Failure),
 }
 
 /// What happened.
@@ -193,6 +197,7 @@ pub(crate) enum Input {
         peer: PeerId,
         log: LogKey,
         offset: Offset,
+        own: Own,
     },
     /// A peer passed on news of a log that cannot be judged here yet.
     Unknown { peer: PeerId },

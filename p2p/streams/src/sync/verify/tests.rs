@@ -204,7 +204,7 @@ fn a_checkpoint_of_another_is_refused_and_one_that_does_not_fit_covers_nothing()
 }
 
 #[test]
-fn what_goes_on_from_another_event_is_compared_whoever_signed_it() {
+fn what_goes_on_from_another_event_parts_nobody_unless_its_producer_signed_it() {
     let author = author(20, &[]);
     let mut chain = empty();
     link(&mut chain, author.answer(0..10, &[])).unwrap();
@@ -229,9 +229,16 @@ fn what_goes_on_from_another_event_is_compared_whoever_signed_it() {
         });
         Checked::new(log(), key(1).public(), vec![run], Vec::new())
     };
-    assert_eq!(link(&mut chain, forked(1)), Err(Refusal::Diverged));
-    // Its producer may have signed a checkpoint over it.
-    assert_eq!(link(&mut chain, forked(2)), Err(Refusal::Diverged));
+    let offset = Offset(10);
+    assert_eq!(
+        link(&mut chain, forked(1)),
+        Err(Refusal::Diverged { offset })
+    );
+    // Its producer may have signed a checkpoint over it: who sent it is asked for that.
+    assert_eq!(
+        link(&mut chain, forked(2)),
+        Err(Refusal::Unsound { offset })
+    );
     assert_eq!(link(&mut chain, author.answer(10..20, &[])), Ok((20, 0)));
 }
 

@@ -42,7 +42,7 @@ async fn who_says_two_things_is_found_out_by_everybody() {
     };
     until("all know of it", || everybody.iter().all(frozen)).await;
     for member in &everybody {
-        let evidence = member.streams.evidence().await.unwrap();
+        let evidence = member.streams.evidence(None, 9).await.unwrap();
         assert_eq!(evidence.len(), 1);
         assert_eq!(evidence[0].offset(), Offset(5));
         assert_eq!(evidence[0].log().key(), log);
@@ -100,6 +100,6 @@ async fn an_honest_network_has_no_evidence() {
     b.append(0..50).await;
     alike(&[&a, &b], 2).await;
     for member in [&a, &b] {
-        assert!(member.streams.evidence().await.unwrap().is_empty());
+        assert!(member.streams.evidence(None, 9).await.unwrap().is_empty());
     }
 }

@@ -70,6 +70,9 @@ async fn lie(
                     let truth = ask(&network, honest, Question::Range(request.clone())).await;
                     make(&request, truth)
                 }
+                question @ Question::Proof(_) => {
+                    Reply::Parts(ask(&network, honest, question).await)
+                }
             };
             match parts {
                 Reply::Parts(parts) => {
@@ -153,7 +156,7 @@ async fn deceive(keys: &[u8], make: Lie) -> (Vec<Offence>, u64) {
             .any(|(by, who, _)| *by == victim && *who == of)
     };
     assert!(!blamed(honest), "{:?}", fabric.reports());
-    assert!(deceived.streams.evidence().await.unwrap().is_empty());
+    assert!(deceived.streams.evidence(None, 9).await.unwrap().is_empty());
     lying.abort();
     (offences, got_in)
 }

@@ -104,6 +104,7 @@ async fn serve(network: MemoryNetwork, key: OperatorKey, logs: Vec<Written>) {
                     logs: logs.iter().map(Written::height).collect(),
                     keys: vec![keys],
                 })],
+                Question::Proof(_) => Vec::new(),
                 Question::Range(range) => {
                     let log = logs.iter().find(|log| log.id.key().0[..] == range.log[..]);
                     match log {

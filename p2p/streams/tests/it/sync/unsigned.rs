@@ -132,6 +132,13 @@ impl Branch {
             .collect()
     }
 
+    /// The checkpoint over an event.
+    fn covering(&self, offset: u64) -> Vec<Part> {
+        let covering = self.checkpoints.iter().find(|(end, _)| *end > offset);
+        let parts = covering.map(|(_, it)| Part::Checkpoint(it.clone()));
+        parts.into_iter().collect()
+    }
+
     /// Serves whoever asks.
     async fn serve(self, network: MemoryNetwork) {
         let mut inbound = network.accept(Protocol::STREAMS).await.unwrap();
@@ -143,6 +150,7 @@ impl Branch {
                     let parts = match ask.question.unwrap() {
                         Question::Heights(_) => vec![Part::Heights(branch.heights())],
                         Question::Range(request) => branch.answer(&request),
+                        Question::Proof(request) => branch.covering(request.offset),
                     };
                     for part in parts.into_iter().chain([Part::End(End {})]) {
                         let part = Some(part);
@@ -201,7 +209,7 @@ async fn convicted(fabric: &Fabric, members: &[&Member], offset: u64) {
     };
     until("all know of it", || members.iter().all(frozen)).await;
     for member in members {
-        let evidence = member.streams.evidence().await.unwrap();
+        let evidence = member.streams.evidence(None, 9).await.unwrap();
         assert_eq!(evidence.len(), 1);
         assert_eq!(evidence[0].log().key(), log);
         assert_eq!(evidence[0].offset(), Offset(offset));
@@ -227,7 +235,7 @@ async fn answers_end_with_checkpoints_so_that_what_one_node_takes_another_can_ta
     let other = Member::join_with(&fabric, 2, Arc::default(), config).await;
     alike(&[&one, &other], 1).await;
     assert_eq!(fabric.reports(), []);
-    assert!(other.streams.evidence().await.unwrap().is_empty());
+    assert!(other.streams.evidence(None, 9).await.unwrap().is_empty());
 }
 
 /// Who gets less than a checkpoint at once sees the false signatures: it asks for the checkpoint.

@@ -14,6 +14,8 @@ pub(super) const LIMITS: Limits = Limits {
     fetch_bytes: 512 << 10,
     claims_max: 64,
     cut_off_max: 16,
+    doubts_max: 12,
+    doubts_per_peer_max: 4,
     heights_interval_ms: 10_000,
     retry_ms: 250,
     block_ms: 60_000,
@@ -23,6 +25,8 @@ pub(super) const LIMITS: Limits = Limits {
 };
 /// How long a question to a silent peer takes to fail.
 pub(super) const TIMEOUT_MS: u64 = 5_000;
+/// How long a peer may let a probe wait.
+pub(super) const PROBE_MS: u64 = 10_000;
 /// How long an answer may take as a whole.
 pub(super) const ANSWER_MS: u64 = 60_000;
 
@@ -43,6 +47,12 @@ pub(super) enum Manner {
     /// Claims much and sends events with false signatures, as an honest peer might do whom their
     /// producer deceived.
     Unsigning,
+    /// Does so, and lets whoever asks for one of them wait.
+    Staller,
+    /// Claims much and sends what does not go on from what is here, sometimes signed.
+    Parter,
+    /// Does now one of these, now what it should.
+    Fickle,
     /// Claims much and never answers.
     Mute,
     /// Claims much and has little.
@@ -178,9 +188,11 @@ impl World {
 
     /// What must hold at every moment.
     pub(super) fn check(&self) {
-        assert!(self.state.fetches() <= LIMITS.fetches_max + LIMITS.probes_max);
+        assert!(self.state.fetches() <= LIMITS.fetches_max);
+        assert!(self.state.probes.len() <= LIMITS.probes_max);
+        assert!(self.state.doubts.len() <= LIMITS.doubts_max);
         for asked in self.asked.values() {
-            assert!(asked.len() <= LIMITS.fetches_per_peer_max + 1);
+            assert!(asked.len() <= LIMITS.fetches_per_peer_max);
         }
         assert!(
             self.state
@@ -207,14 +219,7 @@ impl World {
                 self.asked.entry(peer).or_default().insert(fetch);
                 self.answer(fetch, peer, log, range);
             }
-            Output::Probe { fetch, peer, .. } => {
-                let unsound = self.nodes[&peer].manner == Manner::Unsigning;
-                let finding = match unsound && self.rng.random_bool(0.5) {
-                    true => Finding::Unsound,
-                    false => Finding::Nothing,
-                };
-                self.after(10, Input::Probed { fetch, finding });
-            }
+            Output::Probe { fetch, peer, .. } => self.compare(fetch, peer),
             Output::Insert { fetch } => self.insert(fetch),
             Output::Cancel { fetch } => {
                 self.kept.remove(&fetch);
@@ -236,6 +241,18 @@ impl World {
         }
     }
 
+    /// What becomes of a probe.
+    fn compare(&mut self, fetch: FetchId, peer: PeerId) {
+        let silent = Finding::Nothing(Failure::Timeout);
+        let stalls = self.rng.random_bool(0.5);
+        let (delay, finding) = match self.nodes[&peer].manner {
+            Manner::Staller => (PROBE_MS, silent),
+            Manner::Parter | Manner::Fickle if stalls => (PROBE_MS, silent),
+            _ => (10, Finding::Unsound),
+        };
+        self.after(delay, Input::Probed { fetch, finding });
+    }
+
     pub(super) fn tell_heights(&mut self, peer: PeerId) {
         let node = self.nodes[&peer].clone();
         if !node.connected || (node.manner == Manner::Mute && self.rng.random_bool(0.5)) {
@@ -243,7 +260,7 @@ impl World {
             return self.after(TIMEOUT_MS, Input::HeightsFailed { peer, failure });
         }
         let boast = match node.manner {
-            Manner::Honest | Manner::Gapper => 0,
+            Manner::Honest | Manner::Gapper | Manner::Fickle => 0,
             _ => self.rng.random_range(0..100_000),
         };
         let claims = node.logs.iter().map(|(log, (first, next))| {
@@ -277,9 +294,11 @@ impl World {
             Manner::Mute => return self.after(TIMEOUT_MS, fail(Failure::Timeout)),
             Manner::Babbler => return self.after(delay, fail(Failure::Malformed)),
             Manner::Forger => (until, refusal) = (to, Some(Refusal::Forged)),
-            Manner::Unsigning => {
-                let offset = range.from;
-                (until, refusal) = (to, Some(Refusal::Unsound { offset }));
+            Manner::Unsigning | Manner::Staller | Manner::Parter => {
+                (until, refusal) = (to, Some(self.doubtful(node.manner, range.from)));
+            }
+            Manner::Fickle if self.rng.random_bool(0.5) => {
+                (until, refusal) = (to, Some(self.doubtful(node.manner, range.from)));
             }
             Manner::Pretender => match self.rng.random_range(0..4) {
                 0 => return self.after(TIMEOUT_MS, fail(Failure::Timeout)),
@@ -298,7 +317,7 @@ impl World {
                 until = until.min(from + 1);
                 delay = ANSWER_MS - 1_000;
             }
-            Manner::Boaster | Manner::Honest => {
+            Manner::Boaster | Manner::Honest | Manner::Fickle => {
                 if from < first {
                     let first = Offset(first);
                     return self.after(delay, fail(Failure::Gone { first }));
@@ -318,6 +337,15 @@ impl World {
         self.kept.insert(fetch, kept);
         let bytes = (until - from) * 700;
         self.after(delay, answered(fetch, from, until, bytes));
+    }
+
+    /// Why an answer is not taken for which nobody can be cut off.
+    fn doubtful(&mut self, manner: Manner, offset: Offset) -> Refusal {
+        let parts = manner == Manner::Parter || self.rng.random_bool(0.2);
+        match parts && offset > Offset(0) {
+            true => Refusal::Diverged { offset },
+            false => Refusal::Unsound { offset },
+        }
     }
 
     pub(super) fn insert(&mut self, fetch: FetchId) {
