@@ -167,9 +167,19 @@ impl Shared {
         let undo = Undo::new(executed.block.number(), &executed.state.writes);
         // Before the block, so that whoever sees the block on disk finds the state before it.
         self.recent.write().states.push(undo);
-        self.chain
-            .commit(executed)
-            .inspect_err(|_| self.recent.write().states.pop())
+        let written = self.chain.commit(executed);
+        let mut recent = self.recent.write();
+        let given_up = match &written {
+            Ok(()) => recent.states.trim(),
+            Err(_) => {
+                recent.states.pop();
+                Vec::new()
+            }
+        };
+        drop(recent);
+        // There may be many: nobody waits for them to be freed.
+        drop(given_up);
+        written
     }
 
     fn update_pool(&self, accounts: impl Iterator<Item = (Address, SenderState)>) -> Updated {

@@ -134,7 +134,7 @@ mod tests {
                 (prop::collection::vec((0..16_u8, any::<Option<u8>>()), 0..6), any::<bool>()),
                 1..12,
             ),
-            bytes_max in prop_oneof![Just(0), Just(16 * 2 * 100), Just(1 << 20)],
+            bytes_max in prop_oneof![Just(0), Just(16 * 2 * 400), Just(1 << 20)],
         ) {
             let store = MemoryStore::new();
             let nodes = NodeCache::new(0, bytes_max);

@@ -84,10 +84,16 @@ impl RecentStates {
         }
     }
 
-    /// Adds what the next block is about to overwrite.
+    /// Adds what the next block is about to overwrite. [`Self::trim`] follows once it has.
     pub(crate) fn push(&mut self, undo: Undo) {
         self.len_bytes += undo.len_bytes;
         self.undos.push_back(Arc::new(undo));
+    }
+
+    /// Gives up the oldest states until the limits are kept. They are returned, so that whoever
+    /// holds a lock can free them after it.
+    pub(crate) fn trim(&mut self) -> Vec<Arc<Undo>> {
+        let mut given_up = Vec::new();
         while self.undos.len() > self.config.blocks_max
             || self.len_bytes > self.config.memory_bytes_max
         {
@@ -95,7 +101,9 @@ impl RecentStates {
                 break;
             };
             self.len_bytes -= oldest.len_bytes;
+            given_up.push(oldest);
         }
+        given_up
     }
 
     /// Takes back the last [`push`](Self::push), because the block could not be written.
@@ -301,17 +309,15 @@ mod tests {
         let head = BlockNumber(config.blocks_max as u64 + 10);
         for number in 1..=head.0 {
             states.push(Undo::new(BlockNumber(number), &[write()]));
+            states.trim();
         }
         assert!(states.between(BlockNumber(10), head).is_some());
         assert!(states.between(BlockNumber(9), head).is_none());
         // A block that could not be written leaves no trace.
+        states.push(Undo::new(head.next(), &[write()]));
         states.pop();
-        assert!(states.between(BlockNumber(10), head).is_none());
-        assert!(
-            states
-                .between(BlockNumber(10), BlockNumber(head.0 - 1))
-                .is_some()
-        );
+        assert!(states.between(BlockNumber(10), head).is_some());
+        assert!(states.between(BlockNumber(10), head.next()).is_none());
     }
 
     #[test]
@@ -323,6 +329,7 @@ mod tests {
         });
         for number in 1..=5 {
             states.push(Undo::new(BlockNumber(number), &[write()]));
+            states.trim();
         }
         assert!(states.between(BlockNumber(2), BlockNumber(5)).is_some());
         assert!(states.between(BlockNumber(1), BlockNumber(5)).is_none());

@@ -9,6 +9,10 @@ use parking_lot::Mutex;
 /// Threads that hash the same block rarely meet in one of so many parts.
 const SHARDS: usize = 16;
 
+/// What an entry takes beside the bytes of its key and its record: two handles, their allocations,
+/// and its place in the map; about.
+const ENTRY_BYTES: usize = 160;
+
 /// Records of nodes by their key in the store, as they are in one version of the state.
 pub struct NodeCache {
     shards: [Mutex<Shard>; SHARDS],
@@ -82,14 +86,11 @@ impl NodeCache {
         }
     }
 
-    /// Bytes of the keys and records that are kept.
+    /// Bytes that the keys and records take that are kept, about.
     #[must_use]
     pub fn len_bytes(&self) -> usize {
         let sum = |nodes: &HashMap<Bytes, Bytes>| -> usize {
-            nodes
-                .iter()
-                .map(|(key, record)| key.len() + record.len())
-                .sum()
+            nodes.iter().map(|(key, record)| weight(key, record)).sum()
         };
         let shards = self.shards.iter().map(|shard| {
             let shard = shard.lock();
@@ -120,7 +121,7 @@ impl Shard {
     }
 
     fn insert(&mut self, key: Bytes, record: Bytes) {
-        let bytes = key.len() + record.len();
+        let bytes = weight(&key, &record);
         if self.young_bytes + bytes > self.young_bytes_max {
             self.old = std::mem::take(&mut self.young);
             self.young_bytes = 0;
@@ -133,7 +134,7 @@ impl Shard {
 
     fn remove(&mut self, key: &[u8]) {
         if let Some(record) = self.young.remove(key) {
-            self.young_bytes -= key.len() + record.len();
+            self.young_bytes -= weight(key, &record);
         }
         self.old.remove(key);
     }
@@ -143,6 +144,11 @@ impl Shard {
         self.old.clear();
         self.young_bytes = 0;
     }
+}
+
+/// What an entry takes, about.
+fn weight(key: &[u8], record: &[u8]) -> usize {
+    ENTRY_BYTES + key.len() + record.len()
 }
 
 /// Keys end in a nibble of their path, so that they spread evenly.

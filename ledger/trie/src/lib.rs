@@ -10,7 +10,7 @@
 //!   node that differs, with what stood there before, to be written with the block and, if need
 //!   be, taken back.
 //! * [`prove`] lists the nodes from the root to a key, or to where it would be; [`verify`] checks
-//!   such a list against a root (EIP-1186).
+//!   such a list against a root (EIP-1186). For many proofs of one state there is [`Memo`].
 //!
 //! A branch node's record is its RLP and a mask that tells which children are leaves. So an
 //! unchanged leaf costs nothing: its hash stands in its parent. Only where a leaf moves, because
@@ -37,6 +37,7 @@
 
 mod cache;
 mod error;
+mod memo;
 mod memory;
 mod node;
 mod proof;
@@ -49,6 +50,7 @@ pub use alloy_trie::{
 };
 pub use cache::NodeCache;
 pub use error::TrieError;
+pub use memo::Memo;
 pub use memory::MemoryTrie;
 pub use proof::{prove, verify};
 pub use source::{Leaf, TrieSource};

@@ -2,7 +2,7 @@
 
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use phytomer_store::{Error, Reader};
-use phytomer_trie::{EMPTY_ROOT_HASH, ProofVerificationError, prove, verify};
+use phytomer_trie::{EMPTY_ROOT_HASH, Memo, ProofVerificationError, prove, verify};
 
 use super::tries::{AccountTrie, StorageTrie, store_error};
 use crate::{
@@ -44,17 +44,26 @@ pub fn prove_account(
     slots: &[B256],
 ) -> Result<AccountProof, Error> {
     let view = StateView::new(reader);
-    let trie = StorageTrie::new(reader, address);
+    let account = view.account(address)?;
+    let has_storage = account.is_some_and(|account| account.storage_root != EMPTY_ROOT_HASH);
+    let trie = Memo::new(StorageTrie::new(reader, address));
     let slot = |slot: &B256| {
+        // Of empty storage there is no root to begin at: it would be searched for each time.
+        let (value, proof) = if has_storage {
+            let proof = prove(&trie, keccak256(slot)).map_err(store_error)?;
+            (view.storage(address, *slot)?, proof)
+        } else {
+            (U256::ZERO, Vec::new())
+        };
         Ok(SlotProof {
             slot: *slot,
-            value: view.storage(address, *slot)?,
-            proof: prove(&trie, keccak256(slot)).map_err(store_error)?,
+            value,
+            proof,
         })
     };
     Ok(AccountProof {
         address,
-        account: view.account(address)?,
+        account,
         proof: prove(&AccountTrie { reader }, keccak256(address)).map_err(store_error)?,
         slots: slots.iter().map(slot).collect::<Result<_, Error>>()?,
     })
